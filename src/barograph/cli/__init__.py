@@ -1,0 +1,5 @@
+"""Room."""
+
+
+def main() -> None:
+    raise SystemExit(2)
