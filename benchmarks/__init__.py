@@ -1,0 +1,1 @@
+"""Measurements of Barograph and of its peers, side by side; see ``README.md``."""

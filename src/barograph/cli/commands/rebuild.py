@@ -1,0 +1,50 @@
+"""``barograph rebuild``."""
+
+from __future__ import annotations
+
+import sys
+
+from barograph.cli.commands.replay import rebuild_tables, replay_fields
+from barograph.cli.options import DEFAULTS, Options
+from barograph.cli.output import write_object
+from barograph.errors import UsageError
+
+
+def rebuild(*, yes: bool = False, dry_run: bool = False, common: Options = DEFAULTS) -> None:
+    """Make every table again from the whole tape.
+
+    Needed after a change of what shapes rows ([bars], [anomalies]). The old tables can be
+    read until the new ones are whole; then they are replaced.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    dry_run
+        Only say what would be done.
+    """
+    from barograph.tape import TapeReader
+
+    settings = common.settings()
+    reader = TapeReader(settings.data_dir / "tape")
+    plan = {
+        "tape": str(reader.path),
+        "records": reader.end - reader.begin,
+        "replaces": str(settings.data_dir / "lake"),
+    }
+    if dry_run:
+        write_object({"dry_run": True, **plan}, as_json=common.json)
+        return
+    if not yes and not _agreed(
+        f"make all tables in {plan['replaces']} again from {plan['records']:,} records?"
+    ):
+        raise UsageError("nothing was changed; say --yes to rebuild without being asked")
+    write_object(replay_fields(rebuild_tables(settings, common)), as_json=common.json)
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

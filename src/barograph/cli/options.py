@@ -1,0 +1,67 @@
+"""The options that every verb takes, and what follows from them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+if TYPE_CHECKING:
+    from barograph.cli.output import Form
+    from barograph.settings import Flag, Settings
+
+_GROUP = Group("Everywhere", sort_key=100)
+_Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
+
+
+@Parameter(name="*", group=_GROUP)
+@dataclass(frozen=True)
+class Everywhere:
+    """Options of every verb."""
+
+    data: Path | None = None
+    "The data directory (setting data_dir)."
+    config: Path | None = None
+    "The settings file; barograph.toml of the current directory when absent."
+    json: _Switch = False
+    "Print JSON."
+    quiet: _Switch = False
+    "No progress and no remarks on standard error."
+    log_level: Literal["debug", "info", "warning", "error"] | None = None
+    "Least level of log lines shown on standard error (setting log.level)."
+    debug: _Switch = False
+    "Show the traceback of an error."
+
+    def settings(self, *flags: Flag) -> Settings:
+        """The settings in force under these options; logging is set up with them."""
+        from barograph.cli.logs import configure
+        from barograph.settings import Flag, Settings
+
+        given = list(flags)
+        if self.data is not None:
+            given.append(Flag("data_dir", self.data, "--data"))
+        if self.log_level is not None:
+            given.append(Flag("log.level", self.log_level, "--log-level"))
+        settings = Settings.load(self.config, flags=given)
+        configure(
+            "error" if self.quiet and self.log_level is None else settings.log.level, settings.log.format
+        )
+        return settings
+
+    def form(self, csv: bool = False) -> Form:
+        """How rows are printed: as asked, else a table on a terminal and CSV into a pipe."""
+        if self.json:
+            return "json"
+        return "csv" if csv or not sys.stdout.isatty() else "table"
+
+    def remark(self, text: str) -> None:
+        """A word to the person at the terminal, beside the data."""
+        if not self.quiet:
+            sys.stderr.write(f"{text}\n")
+
+
+Options = Annotated[Everywhere, Parameter(name="*")]
+DEFAULTS = Everywhere()

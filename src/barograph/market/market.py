@@ -1,0 +1,228 @@
+"""The Market: tables of a data directory as DataFrames, by name, symbol and time."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+
+from barograph.errors import UsageError
+from barograph.market.intervals import bars, frame, names
+from barograph.market.times import Moment, moment_us
+from barograph.store import Lake, Scan
+from barograph.store.layout import table_named
+from barograph.tables import TABLES
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from barograph.store.sql import Sql
+
+Names = str | Sequence[str] | None
+"""One name, several, or None for all."""
+
+_SYMBOLS = """
+    SELECT symbol, venue, min(ts) AS first, max(ts) AS last FROM (
+        SELECT symbol, venue, ts FROM ticks UNION ALL SELECT symbol, venue, ts FROM quotes
+        UNION ALL SELECT symbol, venue, timestamp FROM market_microstructure
+        UNION ALL SELECT symbol, venue, timestamp FROM candles
+    ) GROUP BY ALL ORDER BY symbol, venue
+"""
+
+
+def connect(path: str | Path = "data", memory_limit: str | None = None) -> Market:
+    """Open the data directory ``path`` for reading, also while it is being recorded into.
+
+    Args:
+        memory_limit: for SQL, such as ``"2GB"``.
+
+    Raises:
+        UsageError: there is no such directory.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UsageError(
+            f"no data directory at {folder.absolute()}; make one with `barograph demo`, "
+            f"or from recordings with `barograph tape import`"
+        )
+    return Market(folder, memory_limit)
+
+
+class Market:
+    """All that was recorded into one data directory. Reads only; every call sees the newest rows.
+
+    Times given may be dates, datetimes or ISO 8601 text, UTC where no zone is named, and
+    are half-open: ``start`` is in, ``end`` is not. Results are Polars DataFrames, sorted by
+    symbol, venue and time; ``.to_pandas()`` makes pandas' of them.
+    """
+
+    def __init__(self, path: Path, memory_limit: str | None = None) -> None:
+        self.path = path
+        self._lake = Lake(path / "lake")
+        self._memory_limit = memory_limit
+
+    def __repr__(self) -> str:
+        return f"Market({str(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def bars(
+        self,
+        symbol: Names = None,
+        every: str = "1m",
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """Bars of any interval from 1 s to 1 d that divides the day, in the columns of docs/tables.md.
+
+        A minute is as it was recorded. Longer bars are made from minutes, shorter ones from
+        ticks and quotes. Symbols of which there are only imported candles are given by
+        those whose interval divides ``every``, with nulls for what candles do not tell.
+
+        Raises:
+            UsageError: no such interval, or a symbol that was never recorded.
+        """
+        wanted = _scan("market_microstructure", symbol, venue, start, end)
+        return self._known(bars(self._lake, wanted, every), symbol)
+
+    def ticks(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """Trades."""
+        return self._rows("ticks", symbol, venue, start, end)
+
+    def quotes(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """Changes of the best bid and ask."""
+        return self._rows("quotes", symbol, venue, start, end)
+
+    def anomalies(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """Crossings of a rule's threshold, those taken back left out."""
+        return self._rows("anomalies", symbol, venue, start, end)
+
+    def candles(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """Candles imported from files, as they were."""
+        return self._rows("candles", symbol, venue, start, end)
+
+    def symbols(self) -> pl.DataFrame:
+        """Every symbol and venue, with its first and last time: ``symbol, venue, first, last``."""
+        return self.sql(_SYMBOLS)
+
+    def tables(self) -> pl.DataFrame:
+        """Every table with its days, files and bytes: ``table, days, first_day, last_day, files, bytes``."""
+        import polars as pl
+
+        found = []
+        for name in TABLES:
+            days = self._lake.days(Scan(name))
+            files = [path for day in days for path in day.files]
+            size = sum(file.stat().st_size for file in files if file.exists())
+            ends = (days[0].day, days[-1].day) if days else (None, None)
+            found.append((name, len(days), *ends, len(files), size))
+        columns = {"table": pl.String, "days": pl.Int64, "first_day": pl.Date, "last_day": pl.Date}
+        return pl.DataFrame(found, schema={**columns, "files": pl.Int64, "bytes": pl.Int64}, orient="row")
+
+    def sql(self, query: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
+        """The rows of a query over the tables and the views ``last_prices`` and ``ticks_simple``.
+
+        Raises:
+            UsageError: it is not one statement that reads, or does not make sense.
+        """
+        import polars as pl
+
+        made = pl.from_arrow(self._sql.query(query, parameters).read_all())
+        assert isinstance(made, pl.DataFrame)
+        return made
+
+    def stream(
+        self, query: str, parameters: Sequence[Any] = (), batch_rows: int = 65_536
+    ) -> pa.RecordBatchReader:
+        """The rows of a query in record batches, for results that do not fit in memory."""
+        return self._sql.query(query, parameters, batch_rows)
+
+    def lazy(self, table: str) -> pl.LazyFrame:
+        """A table for Polars' lazy queries: it reads what the query needs, nothing else.
+
+        Order is not promised. The files are listed now: collect within minutes, or ask again.
+        """
+        from barograph.market.lazy import lazy
+
+        return lazy(table_named(table), self._lake.days(Scan(table)))
+
+    def close(self) -> None:
+        """End queries and remove their temporary files."""
+        opened = self.__dict__.pop("_sql", None)
+        if opened is not None:
+            opened.close()
+
+    @cached_property
+    def _sql(self) -> Sql:
+        from barograph.store.sql import Sql
+
+        return Sql(self._lake, self._memory_limit)
+
+    def _rows(
+        self, table: str, symbol: Names, venue: Names, start: Moment | None, end: Moment | None
+    ) -> pl.DataFrame:
+        return self._known(frame(self._lake, _scan(table, symbol, venue, start, end)), symbol)
+
+    def _known(self, rows: pl.DataFrame, symbol: Names) -> pl.DataFrame:
+        """``rows``, unless a symbol asked for is nowhere in a lake that has any.
+
+        Raises:
+            UsageError: with the nearest names.
+        """
+        missing = set(names(symbol) or ()) - set(rows["symbol"].unique())
+        if not missing:
+            return rows
+        known = self.symbols()["symbol"].unique().sort().to_list()
+        for name in sorted(missing.difference(known)):
+            if known:
+                raise UsageError(f"nothing was recorded of {name!r}; {_nearest(name, known)}")
+        return rows
+
+
+def _scan(table: str, symbol: Names, venue: Names, start: Moment | None, end: Moment | None) -> Scan:
+    return Scan(table, None, names(symbol), names(venue), moment_us(start), moment_us(end))
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """The known names most like ``name``, in words."""
+    upper = name.upper()
+    within = [each for each in known if upper in each.upper()]
+    like = difflib.get_close_matches(upper, known, n=5, cutoff=0.5)
+    found = list(dict.fromkeys([*within, *like]))[:5]
+    if found:
+        return f"did you mean {', '.join(found)}?"
+    shown = ", ".join(known[:10])
+    return f"there are {len(known)} symbols: {shown}{', ...' if len(known) > 10 else ''}"

@@ -1,0 +1,63 @@
+"""Where the line stands, on disk: one file, replaced whole.
+
+A checkpoint is the line's state after the records before ``pos``. Everything the store
+holds beyond it is made again from the tape, in the same commits, so losing the newest
+checkpoint costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import structlog
+
+from barograph.errors import StorageError, StorageFull
+
+_MAGIC = b"BAROCKP1"
+_FULL = (28, 27, 122)  # ENOSPC, EFBIG, EDQUOT
+
+log = structlog.get_logger()
+
+
+class Checkpoints:
+    """The checkpoint file of one data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "line.checkpoint"
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> bytes | None:
+        """The newest state, or None where there is none that can be read."""
+        try:
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        head = len(_MAGIC) + 4
+        body = raw[head:]
+        if raw[: len(_MAGIC)] != _MAGIC or zlib.crc32(body).to_bytes(4, "little") != raw[len(_MAGIC) : head]:
+            log.warning("checkpoint unreadable, starting from the beginning of the tape", path=str(self.path))
+            return None
+        return body
+
+    def save(self, state: bytes) -> None:
+        """Replace the checkpoint; after a crash either the old or the new one is there.
+
+        Raises:
+            StorageFull: no space; the old checkpoint stays.
+        """
+        temporary = self.path.with_suffix(".tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.write(_MAGIC + zlib.crc32(state).to_bytes(4, "little") + state)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            kind = StorageFull if error.errno in _FULL else StorageError
+            raise kind(
+                f"cannot save the checkpoint {self.path}: {error.strerror}; "
+                "free some space and run the same command again, it goes on where it stopped"
+            ) from error

@@ -1,0 +1,254 @@
+"""The line: records in, rows of every table out.
+
+Decode, drop duplicates, flag, build minutes, look for anomalies: one object that a
+replay drives with runs of many thousand records and the live recorder with runs of one.
+It reads no clock, no file and no socket, so the same tape gives the same rows whatever
+the runs, and its whole state can be saved between any two of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from barograph.anomalies import Detector, DetectorState, RuleSettings
+from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarSettings, BarState, Recall, Run
+from barograph.bars.cleaning import OUTLIER_PCT, Cleaner, Recent
+from barograph.bars.dedup import Deduplicator, Seen
+from barograph.feeds import FeedState, names
+from barograph.feeds.registry import feed as find_feed
+from barograph.recorder.arrow import RunTables
+from barograph.recorder.instruments import Instruments
+from barograph.records import Kind, Records
+from barograph.rows import C, Candles, Decoded, Marks, Quotes, Reject, Ticks, concatenate
+from barograph.snapshot import pack, unpack
+from barograph.tables import Flag
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RULES_VERSION = "rules-1"
+"""``anomalies.model_version`` of what the rules find."""
+
+
+class LineSettings(msgspec.Struct, frozen=True):
+    """What shapes rows. A change of any of it needs ``barograph rebuild``."""
+
+    bars: BarSettings = BarSettings()
+    outlier_pct: float = OUTLIER_PCT
+    rules: RuleSettings = RuleSettings()
+
+
+class Counts(msgspec.Struct):
+    """What the line has made and met since the tape began.
+
+    ``unknown`` counts, by ``feed: event``, what venues sent that no table needs.
+    ``unrevised`` counts minutes that late rows could not revise.
+    """
+
+    frames: int = 0
+    ticks: int = 0
+    quotes: int = 0
+    bars: int = 0
+    anomalies: int = 0
+    candles: int = 0
+    rejects: int = 0
+    duplicates: int = 0
+    late: int = 0
+    unrevised: int = 0
+    unknown: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class LineState(msgspec.Struct):
+    """All that the line remembers: ``snapshot.pack`` makes a checkpoint of it."""
+
+    settings: bytes
+    kernel_version: int
+    next_pos: int
+    instruments: Instruments
+    feeds: dict[str, bytes]
+    dedup: bytes
+    cleaner: bytes
+    bars: bytes
+    detector: bytes
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Everything that one run decoded to, over all feeds, in tape order."""
+
+    ticks: Ticks
+    quotes: Quotes
+    marks: Marks
+    candles: Candles
+    rejects: list[tuple[str, Reject]]
+
+
+class Line:
+    """Records to rows, resumable.
+
+    Args:
+        settings: what shapes rows.
+        state: from :meth:`state`, to go on; None to begin at position 0.
+        recall: reads back rows of minutes that are no longer in memory, so that very late
+            trades can revise them; without it such minutes are counted as unrevised.
+    """
+
+    def __init__(
+        self, settings: LineSettings, state: LineState | None = None, recall: Recall | None = None
+    ) -> None:
+        self.settings = settings
+        self.next_pos = state.next_pos if state else 0
+        self.counts = state.counts if state else Counts()
+        self.instruments = state.instruments if state else Instruments()
+        self._feeds: dict[str, FeedState] = {}
+        self._saved_feeds = state.feeds if state else {}
+        self._dedup = Deduplicator(unpack(state.dedup, Seen) if state else None)
+        self._cleaner = Cleaner(
+            settings.outlier_pct,
+            settings.bars.max_ahead_us,
+            unpack(state.cleaner, Recent) if state else None,
+        )
+        self._bars = BarKernel(settings.bars, unpack(state.bars, BarState) if state else None, recall)
+        self._detector = Detector(
+            settings.rules, self.instruments.venues, unpack(state.detector, DetectorState) if state else None
+        )
+
+    def advance(self, run: Records) -> dict[str, pa.Table]:
+        """Take in the next records and return the rows that they made, by table.
+
+        The run must begin at :attr:`next_pos`.
+        """
+        if run.first_pos != self.next_pos:
+            raise ValueError(f"the line stands at {self.next_pos}, the run begins at {run.first_pos}")
+        rows = self._decode(run)
+        ticks, quotes, dropped = self._dedup.advance(rows.ticks, rows.quotes)
+        ticks, quotes = self._cleaner.advance(ticks, quotes, run.recv_ns)
+        advance = self._bars.advance(_kernel_run(run, ticks, quotes, rows.marks))
+        ticks = ticks.with_(flags=ticks.flags | np.where(advance.late, Flag.LATE, 0).astype(np.int16))
+        anomalies = self._detector.advance(advance.bars)
+
+        tables = RunTables(run.first_pos, run.recv_ns, self.instruments)
+        made = {
+            "ticks": tables.ticks(ticks),
+            "quotes": tables.quotes(quotes),
+            "candles": tables.candles(rows.candles),
+            "rejects": tables.rejects(rows.rejects),
+            "market_microstructure": tables.bars(advance.bars, KERNEL_VERSION),
+            "anomalies": tables.anomalies(anomalies, RULES_VERSION),
+        }
+        self.next_pos = run.next_pos
+        self._count(run, made, dropped.ticks + dropped.quotes, advance)
+        return {name: table for name, table in made.items() if table.num_rows}
+
+    def open_minutes(self, run: Records) -> pa.Table:
+        """Rows of the minutes that are still open after ``run``, the last one taken in.
+
+        They change nothing in the line: when a minute closes later, its row takes the
+        place of the one made here.
+        """
+        rows = self._bars.peek()
+        tables = RunTables(run.first_pos, run.recv_ns, self.instruments)
+        return tables.bars(rows.with_(record=rows.record - run.first_pos), KERNEL_VERSION)
+
+    def state(self) -> LineState:
+        """All that is needed to go on from here, in another process if need be."""
+        return LineState(
+            settings=msgspec.json.encode(self.settings),
+            kernel_version=KERNEL_VERSION,
+            next_pos=self.next_pos,
+            instruments=self.instruments,
+            feeds=self._saved_feeds | {name: pack(state) for name, state in self._feeds.items()},
+            dedup=pack(self._dedup.state),
+            cleaner=pack(self._cleaner.state),
+            bars=pack(self._bars.state),
+            detector=pack(self._detector.state),
+            counts=self.counts,
+        )
+
+    def _decode(self, run: Records) -> _Rows:
+        decoded: list[tuple[str, Decoded]] = []
+        for name in sorted({run.streams[i].feed for i in np.unique(run.stream).tolist()}):
+            if name not in names():
+                self._met_unknown(name, {"records of a feed that this version does not know": 1})
+                continue
+            made = find_feed(name).decode(self._feed_state(name), run.of(name))
+            self._met_unknown(name, made.unknown)
+            decoded.append((name, self._with_instruments(name, made)))
+        rejects = [(name, reject) for name, made in decoded for reject in made.rejects]
+        return _Rows(
+            _in_tape_order([made.ticks for _, made in decoded], Ticks),
+            _in_tape_order([made.quotes for _, made in decoded], Quotes),
+            _in_tape_order([made.marks for _, made in decoded], Marks),
+            _in_tape_order([made.candles for _, made in decoded], Candles),
+            sorted(rejects, key=lambda pair: pair[1].record),
+        )
+
+    def _feed_state(self, name: str) -> FeedState:
+        state = self._feeds.get(name)
+        if state is None:
+            kind = find_feed(name).state
+            saved = self._saved_feeds.get(name)
+            state = self._feeds[name] = unpack(saved, kind) if saved is not None else kind()
+        return state
+
+    def _with_instruments(self, feed: str, made: Decoded) -> Decoded:
+        """The same rows with a feed's own symbol numbers replaced by instruments."""
+        symbols = self._feeds[feed].symbols
+
+        def translated(rows: C) -> C:
+            return rows.with_(
+                instrument=self.instruments.translate(feed, symbols, rows.instrument)  # type: ignore[attr-defined]
+            )
+
+        return replace(
+            made,
+            ticks=translated(made.ticks),
+            quotes=translated(made.quotes),
+            candles=translated(made.candles),
+        )
+
+    def _met_unknown(self, feed: str, events: dict[str, int]) -> None:
+        unknown = self.counts.unknown
+        for event, count in events.items():
+            name = f"{feed}: {event}"
+            unknown[name] = unknown.get(name, 0) + count
+
+    def _count(self, run: Records, made: dict[str, pa.Table], duplicates: int, advance: Advance) -> None:
+        counts = self.counts
+        counts.frames += int(np.count_nonzero(run.kind == Kind.FRAME))
+        counts.ticks += made["ticks"].num_rows
+        counts.quotes += made["quotes"].num_rows
+        counts.bars += made["market_microstructure"].num_rows
+        counts.anomalies += made["anomalies"].num_rows
+        counts.candles += made["candles"].num_rows
+        counts.rejects += made["rejects"].num_rows
+        counts.duplicates += duplicates
+        counts.late += int(np.count_nonzero(advance.late))
+        counts.unrevised += len(advance.unrevised)
+
+
+def _kernel_run(run: Records, ticks: Ticks, quotes: Quotes, marks: Marks) -> Run:
+    return Run(
+        first_pos=run.first_pos,
+        recv_ns=run.recv_ns,
+        kind=run.kind,
+        stream=run.stream,
+        ticks=ticks,
+        quotes=quotes,
+        mark_record=marks.record,
+        mark_ts_us=marks.ts_us,
+    )
+
+
+def _in_tape_order(parts: list[C], kind: type[C]) -> C:
+    """Rows of several feeds as the tape has them."""
+    filled = [part for part in parts if len(part)]
+    rows = concatenate(filled, kind)
+    if len(filled) < 2:
+        return rows
+    return rows.take(np.argsort(rows.record, kind="stable"))  # type: ignore[attr-defined]

@@ -1,0 +1,104 @@
+"""Rows that the line has let go of, read back from the store.
+
+A trade that comes hours late (a refill after an outage) revises a minute whose rows are
+no longer in memory. What has been committed stands in the store; this reads it back in
+the order of the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from barograph.recorder.instruments import Instruments
+from barograph.rows import ABSENT, Quotes, Ticks, columns
+from barograph.store import Scan, Store
+from barograph.tables import TABLES
+
+
+class StoreRecall:
+    """Reads back an instrument's ticks and quotes from a store.
+
+    Attributes:
+        instruments: set by the replay once the line, which owns it, exists.
+        upto: tape position where the run in hand begins. A line that resumes from an older
+            checkpoint finds rows in the store that it has yet to make: those are left out.
+        uncommitted: rows of the run from ``upto`` on that the store does not hold yet.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.instruments = Instruments()
+        self.upto = 0
+        self.uncommitted: Mapping[str, pa.Table] = {}
+
+    def rows(self, instrument: int, start_us: int, end_us: int) -> tuple[Ticks, Quotes]:
+        """Rows with ``start_us <= ts < end_us`` that earlier runs brought, in tape order.
+
+        ``record`` holds tape positions here, not indices into a run.
+        """
+        ticks = self._read("ticks", instrument, start_us, end_us)
+        quotes = self._read("quotes", instrument, start_us, end_us)
+        return (
+            columns(
+                Ticks,
+                record=_numbers(ticks, "tape_pos"),
+                ts_us=_numbers(ticks, "ts"),
+                instrument=np.full(len(ticks), instrument),
+                **{
+                    name: _numbers(ticks, name)
+                    for name in ("price", "size", "side", "trade_id", "seq", "flags")
+                },
+            ),
+            columns(
+                Quotes,
+                record=_numbers(quotes, "tape_pos"),
+                ts_us=_numbers(quotes, "ts"),
+                estimated=_numbers(quotes, "ts_estimated"),
+                instrument=np.full(len(quotes), instrument),
+                **{
+                    name: _numbers(quotes, name)
+                    for name in ("bid_price", "bid_size", "ask_price", "ask_size", "seq", "flags")
+                },
+            ),
+        )
+
+    def _read(self, name: str, instrument: int, start_us: int, end_us: int) -> pa.Table:
+        wanted = Scan(
+            name,
+            symbols=[self.instruments.symbols[instrument]],
+            venues=[self.instruments.venues[instrument]],
+            start_us=start_us,
+            end_us=end_us,
+        )
+        rows = pa.Table.from_batches(self._store.scan(wanted), TABLES[name].schema())
+        rows = rows.filter(pc.less(rows["tape_pos"], self.upto))
+        if name in self.uncommitted:
+            rows = pa.concat_tables([rows, _only(self.uncommitted[name], wanted)])
+        return rows.take(pa.array(np.argsort(_numbers(rows, "tape_pos"), kind="stable")))
+
+
+def _only(rows: pa.Table, wanted: Scan) -> pa.Table:
+    """The rows of one instrument and time out of ``rows``."""
+    ts_us = pc.cast(rows["ts"], pa.int64())
+    assert wanted.symbols
+    assert wanted.venues
+    chosen = pc.and_(
+        pc.and_(pc.equal(rows["symbol"], wanted.symbols[0]), pc.equal(rows["venue"], wanted.venues[0])),
+        pc.and_(pc.greater_equal(ts_us, wanted.start_us), pc.less(ts_us, wanted.end_us)),
+    )
+    return rows.filter(chosen)
+
+
+def _numbers(table: pa.Table, name: str) -> npt.NDArray[Any]:
+    column = table[name].combine_chunks()
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    if name in ("trade_id", "seq"):
+        column = column.fill_null(ABSENT)
+    return np.asarray(column.to_numpy(zero_copy_only=False))

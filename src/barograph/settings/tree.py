@@ -1,0 +1,327 @@
+"""The tree itself: every setting with its type, default, bounds and meaning, defined once.
+
+The commented ``barograph.toml`` of ``barograph init`` and ``config show`` are made from
+these definitions. Units stand in the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+
+from barograph.settings.origin import MASK, Explained, Origin, Path, dotted
+
+MIB = 1024 * 1024
+
+
+class Section(BaseModel):
+    """A branch of the tree: frozen, and strict about names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TapeSection(Section):
+    """The journal of everything that came."""
+
+    fsync_interval_s: float = Field(
+        default=0.2,
+        gt=0,
+        le=60,
+        description="Longest time that an appended record waits to be synced to disk.",
+    )
+    fsync_bytes: int = Field(
+        default=MIB, ge=4096, description="Sync sooner once this much has been appended."
+    )
+    roll_bytes: int = Field(
+        default=256 * MIB, ge=64 * 1024, description="A segment ends before it outgrows this."
+    )
+    roll_interval_s: float = Field(
+        default=3600.0, gt=0, description="A segment ends at each multiple of this."
+    )
+
+
+class BarsSection(Section):
+    """How ticks and quotes become minutes. A change takes effect with ``barograph rebuild``."""
+
+    allowed_lateness_s: float = Field(
+        default=2.0, ge=0, le=3600, description="How long a minute stays open for late trades after its end."
+    )
+    spike_window: int = Field(
+        default=60, ge=2, le=10_000, description="Minutes that volume_spike_score looks back."
+    )
+    spike_min_bars: int = Field(
+        default=20, ge=2, description="Minutes below which volume_spike_score is null."
+    )
+    max_ahead_s: float = Field(
+        default=5.0,
+        ge=0,
+        description="A stamp this far ahead of receipt is flagged and does not move time on.",
+    )
+    quiet_grace_s: float = Field(
+        default=10.0, ge=0, description="How far behind a quiet connection may hold the others' minutes open."
+    )
+    retain_s: float = Field(
+        default=600.0, ge=0, description="How long a closed minute's rows stay in memory, for late trades."
+    )
+    history_bars: int = Field(default=1440, ge=1, description="Closed minutes remembered, a symbol.")
+    kept_minutes: int = Field(default=250_000, ge=1, description="Closed minutes remembered, all symbols.")
+    outlier_pct: float = Field(
+        default=20.0,
+        gt=0,
+        description="A price further than this from the recent median, in percent, is flagged.",
+    )
+    exclude_outliers: bool = Field(default=False, description="Keep flagged prices out of bars.")
+
+    @model_validator(mode="after")
+    def _window_holds_minimum(self) -> BarsSection:
+        if self.spike_min_bars > self.spike_window:
+            raise ValueError(
+                f"bars.spike_min_bars = {self.spike_min_bars} is more than "
+                f"bars.spike_window = {self.spike_window}: no score would ever be computed"
+            )
+        return self
+
+
+Kind = Literal["volume_spike", "price_jump", "spread_blowout", "one_sided_flow", "correlation_break", "stale"]
+
+
+class AnomaliesSection(Section):
+    """Thresholds of the rules. A change takes effect with ``barograph rebuild``."""
+
+    kinds: tuple[Kind, ...] = Field(default=get_args(Kind), description="The rules that are in force.")
+    window: int = Field(
+        default=60, ge=2, le=720, description="Minutes that price, spread and flow look back."
+    )
+    least: int = Field(default=20, ge=2, description="With fewer minutes to compare with, a rule is silent.")
+    volume_spike_score: float = Field(
+        default=3.0, ge=0, description="Volume spike: volume_spike_score above this."
+    )
+    price_jump_sigmas: float = Field(
+        default=6.0, ge=0, description="Price jump: a log return of so many standard deviations..."
+    )
+    price_jump_return: float = Field(default=0.001, ge=0, description="...and of at least this size.")
+    spread_ratio: float = Field(
+        default=4.0, ge=1, description="Spread blow-out: a relative spread of so many times the median..."
+    )
+    spread_floor: float = Field(
+        default=0.0002, ge=0, description="...and of at least this size (0.0002 is 2 basis points)."
+    )
+    flow_imbalance: float = Field(
+        default=0.9, ge=0, le=1, description="One-sided flow: an order imbalance, either way, of this..."
+    )
+    flow_trades: int = Field(default=20, ge=1, description="...in at least so many trades...")
+    flow_volume: float = Field(default=0.5, ge=0, description="...and this share of the median volume.")
+    correlation_z: float = Field(
+        default=4.0, ge=0, description="Correlation break: Fisher's z between the short and the long window."
+    )
+    correlation_short: int = Field(default=30, ge=10, le=180, description="Minutes of the short window.")
+    correlation_long: int = Field(
+        default=240, ge=10, le=710, description="Minutes of the long window, which ends before the short one."
+    )
+    correlation_others: int = Field(default=2, ge=1, description="Other symbols that a minute needs.")
+    stale_minutes: int = Field(default=10, ge=2, le=360, description="Stale: so many minutes without a bar.")
+    stale_longest_gap: int = Field(
+        default=120, ge=2, le=360, description="A longer silence of the whole venue is a closed market."
+    )
+
+
+class LakeSection(Section):
+    """The Parquet files."""
+
+    grace_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="How long files that a sealed day replaced stay for queries in flight.",
+    )
+
+
+class ReplaySection(Section):
+    """Going over the tape again."""
+
+    stride_records: int = Field(
+        default=65_536, ge=1, le=4_194_304, description="Records taken in one step; rows do not depend on it."
+    )
+
+
+class SimulatorSection(Section):
+    """What ``barograph simulate`` makes when no flag says otherwise."""
+
+    seed: int = Field(default=1, ge=0, description="The same seed gives the same market, byte for byte.")
+    symbols: tuple[str, ...] = Field(
+        default=("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD"),
+        min_length=1,
+        description="Symbols of the simulated market.",
+    )
+    rate: float = Field(
+        default=1.0, gt=0, le=1000, description="Times the usual number of trades and quotes."
+    )
+
+
+class QuerySection(Section):
+    """Limits of SQL."""
+
+    memory_limit_mb: int = Field(
+        default=1024, ge=64, description="Memory that a query may use before it spills."
+    )
+    temp_dir: FilePath | None = Field(
+        default=None, description="Where queries spill; the system's own when absent."
+    )
+
+
+class PolygonSection(Section):
+    """Massive (formerly Polygon.io)."""
+
+    api_key: SecretStr | None = Field(
+        default=None, description="The account's key; better given as POLYGON_API_KEY than written here."
+    )
+    tier_crypto: Literal["basic", "starter", "developer", "advanced"] = Field(
+        default="basic", description="The account's crypto plan."
+    )
+    tier_stocks: Literal["basic", "starter", "developer", "advanced"] = Field(
+        default="basic", description="The account's stocks plan."
+    )
+
+
+class FeedsSection(Section):
+    """What venues ask of us."""
+
+    polygon: PolygonSection = PolygonSection()
+
+
+class LogSection(Section):
+    """What is said on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="Least level shown."
+    )
+    format: Literal["console", "json"] = Field(default="console", description="For people, or JSON lines.")
+
+
+class Settings(Section):
+    """All settings. ``Settings()`` has the defaults; :meth:`load` is what programs use."""
+
+    data_dir: FilePath = Field(
+        default=FilePath("data"), description="The tape, the lake and all state live here."
+    )
+    tape: TapeSection = TapeSection()
+    bars: BarsSection = BarsSection()
+    anomalies: AnomaliesSection = AnomaliesSection()
+    lake: LakeSection = LakeSection()
+    replay: ReplaySection = ReplaySection()
+    simulator: SimulatorSection = SimulatorSection()
+    query: QuerySection = QuerySection()
+    feeds: FeedsSection = FeedsSection()
+    log: LogSection = LogSection()
+
+    _origins: Mapping[Path, Origin] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any, /) -> None:
+        # The loader hands the origins in as the validation's context.
+        self._origins = dict(context or {})
+
+    @classmethod
+    def load(
+        cls,
+        path: FilePath | str | None = None,
+        environ: Mapping[str, str] | None = None,
+        flags: Sequence[Any] = (),
+    ) -> Settings:
+        """The settings in force.
+
+        Args:
+            path: the settings file; None looks for ``barograph.toml`` in the current
+                directory and goes on without one.
+            environ: variables; None takes the process's.
+            flags: :class:`~barograph.settings.Flag` values that the command line gave.
+
+        Raises:
+            SettingsError: a file that is missing or broken, an unknown or wrong setting.
+        """
+        from barograph.settings.load import load
+
+        return load(path, environ, flags)
+
+    def origin(self, name: str) -> Origin:
+        """Where the setting ``name`` (``"tape.fsync_bytes"``) got its value."""
+        return self._origins.get(tuple(name.split(".")), Origin("default"))
+
+    def explain(self) -> list[Explained]:
+        """Every setting with its value, secrets masked, and its origin, in the tree's order."""
+        return [
+            Explained(dotted(place), leaf.shown(self), self.origin(dotted(place)), leaf.help)
+            for place, leaf in leaves().items()
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One setting's definition."""
+
+    path: Path
+    field: FieldInfo
+
+    @property
+    def help(self) -> str:
+        """What it means, a sentence."""
+        return self.field.description or ""
+
+    @property
+    def default(self) -> Any:
+        """Its value when nobody says anything."""
+        return self.field.default
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it names a file or folder."""
+        return self.field.annotation in (FilePath, FilePath | None)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it must never be printed."""
+        return self.field.annotation == SecretStr | None
+
+    def shown(self, settings: Settings) -> object:
+        """Its value in ``settings`` as plain data, a secret masked."""
+        value: Any = settings
+        for name in self.path:
+            value = getattr(value, name)
+        if isinstance(value, SecretStr):
+            return MASK
+        if isinstance(value, FilePath):
+            return str(value)
+        return list(value) if isinstance(value, tuple) else value
+
+
+@cache
+def leaves() -> Mapping[Path, Leaf]:
+    """Every setting by its path, in the tree's order."""
+    return MappingProxyType({leaf.path: leaf for leaf in _below(Settings, ())})
+
+
+def _below(section: type[Section], above: Path) -> list[Leaf]:
+    found: list[Leaf] = []
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            found += _below(kind, (*above, name))
+        else:
+            found.append(Leaf((*above, name), field))
+    return found
+
+
+def section_at(path: Path) -> type[Section]:
+    """The class of the section at ``path``; its docstring says what it is for."""
+    section: type[Section] = Settings
+    for name in path:
+        kind = section.model_fields[name].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, Section)
+        section = kind
+    return section

@@ -1,0 +1,95 @@
+"""Files that are there whole or not at all, even after the power has failed.
+
+A file is *staged* (written under a temporary name and synced), then *published*
+(renamed over its final name, which readers see at once). What the disk refuses
+becomes one of the house's errors.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from barograph.errors import StorageError, StorageFull
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL}
+_numbers = itertools.count()
+
+
+@contextmanager
+def storage_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` raised inside into ``StorageFull`` or ``StorageError``.
+
+    ``FileNotFoundError`` passes through: a reader that lost a file lists again.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFull(
+                f"{doing} {path}: no space left ({error.strerror}). Nothing of it remains; make room on "
+                f"that disk, then run the same again"
+            ) from error
+        raise StorageError(f"{doing} {path}: {error}") from error
+
+
+def temporary(folder: Path, name: str) -> Path:
+    """A name in ``folder`` that nobody else is writing to."""
+    return folder / f"{name}.{os.getpid()}.{next(_numbers)}.tmp"
+
+
+def stage(path: Path, data: memoryview) -> None:
+    """Write ``data`` to ``path`` and sync it; on failure nothing is left there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("wb") as file:
+            file.write(data)
+            sync_file(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def publish(staged: Path, target: Path) -> None:
+    """Give a staged file its final name, replacing what had it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staged.replace(target)
+    except FileNotFoundError:
+        # A sweep may have removed the empty folder in the meantime.
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(target)
+
+
+def link(path: Path, other: Path) -> None:
+    """Give the file at ``path`` a second name, where the file system can do that."""
+    other.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        other.unlink(missing_ok=True)
+        os.link(path, other)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+
+
+def sync_file(descriptor: int) -> None:
+    """Make an open file's bytes survive power loss."""
+    os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive power loss (Windows does so by itself)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

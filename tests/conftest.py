@@ -1,0 +1,32 @@
+"""What all tests share: real recordings, and the rule that continuous integration skips nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip where a tool or data may be absent; fail where everything must be there."""
+    if os.environ.get("BAROGRAPH_REQUIRE_ALL") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings and candles, beside the project's root."""
+    if not SHARED_DATA.is_dir():
+        skip_or_fail(f"the real recordings are not at {SHARED_DATA}")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def recordings(shared_data: Path) -> Path:
+    """The folder of raw exchange recordings."""
+    return shared_data / "tapes"

@@ -1,0 +1,189 @@
+"""Every recording through the whole line, compared with the oracle column by column.
+
+Times, ids, counts, copied prices and the ticks themselves must be equal. Sums and what is
+computed from them may differ by 1e-9 of their value: the kernel adds from left to right in
+event order, pandas with Kahan's compensation, and a score divides by a deviation in which
+volumes nearly cancel. Where a ratio may itself be nearly 0 (an imbalance, a change), the
+same number is allowed absolutely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import barograph
+
+from . import captures, reference, synthetic
+from .conftest import Cli
+
+TOLERANCE = 1e-9
+RECORDINGS = {
+    "binance-spot-btcusdt_20240808.jsonl.gz": "binance",
+    "binance-spot-ethusdt_20240808.jsonl.gz": "binance",
+    "binance-usdm-btcusdt_20240808.jsonl.gz": "binance",
+    "binance-1-text.txt.gz": "binance",
+    "coinbase-28-text.txt.gz": "coinbase",
+    "kraken-48-text.txt.gz": "kraken",
+    "kraken-49-text.txt.gz": "kraken",
+    "made up": "binance",
+}
+
+
+class Built(NamedTuple):
+    """A recording, what the oracle makes of it, and the data directory that Barograph made of it."""
+
+    path: Path
+    venue: str
+    capture: captures.Capture
+    minutes: pd.DataFrame
+    data: Path
+
+
+def build(cli: Cli, data: Path, *imports: tuple[Path, str]) -> Path:
+    """Import and replay through the command line."""
+    for path, venue in imports:
+        done = cli("tape", "import", path, "--feed", venue, "--data", data)
+        assert done.returncode == 0, done.stderr
+    done = cli("replay", "--data", data)
+    assert done.returncode == 0, done.stderr
+    return data
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recordings")
+
+
+@pytest.fixture(scope="module")
+def find(place: Path, recordings: Path) -> Callable[[str], Path]:
+    """The path of a recording by its name; the made-up one is made when it is asked for."""
+
+    def path_of(name: str) -> Path:
+        if name != "made up":
+            return recordings / name
+        path = place / "made-up.txt"
+        return path if path.exists() else synthetic.write(path)
+
+    return path_of
+
+
+@pytest.fixture(scope="module", params=RECORDINGS.items(), ids=list(RECORDINGS))
+def built(request: pytest.FixtureRequest, cli: Cli, place: Path, find: Callable[[str], Path]) -> Built:
+    """Each recording on a data directory of its own."""
+    name, venue = request.param
+    path = find(name)
+    capture = captures.read(path, venue)
+    data = build(cli, place / name.split(".")[0].replace(" ", "-"), (path, venue))
+    return Built(path, venue, capture, reference.minutes(*capture), data)
+
+
+def table(data: Path, name: str) -> pd.DataFrame:
+    """A whole table, times as microseconds since 1970."""
+    with barograph.connect(data) as market:
+        found: pd.DataFrame = market.sql(f"select * from {name}").to_pandas()
+    for column in found.columns[[str(kind).startswith("datetime64") for kind in found.dtypes]]:
+        found[column] = found[column].astype("datetime64[us, UTC]").astype("int64")
+    return found
+
+
+def assert_equal_columns(ours: pd.DataFrame, theirs: pd.DataFrame, columns: list[str], **near: float) -> None:
+    """Equal rows in equal order; ``near`` loosens floats."""
+    assert len(ours) == len(theirs)
+    for column in columns:
+        left, right = ours[column].to_numpy(), theirs[column].to_numpy()
+        if left.dtype.kind == "f" or right.dtype.kind == "f":
+            left, right = left.astype(float), right.astype(float)
+            np.testing.assert_allclose(left, right, **({"rtol": 0} | near), equal_nan=True, err_msg=column)
+        else:
+            np.testing.assert_array_equal(left, right, err_msg=column)
+
+
+def in_tape_order(rows: pd.DataFrame, instrument_order: list[str]) -> pd.DataFrame:
+    """Rows as they came. Several of one record keep the order of their times."""
+    return rows.sort_values(["tape_pos", *instrument_order], kind="stable").reset_index(drop=True)
+
+
+def test_ticks_are_those_of_the_recording(built: Built) -> None:
+    ours = in_tape_order(table(built.data, "ticks"), ["ts"])
+    ours = ours.assign(trade_id=ours["trade_id"].fillna(-1), seq=ours["seq"].fillna(-1))
+    columns = [name for name in captures.TICK_TYPES if name != "order"]
+    assert_equal_columns(ours, built.capture.ticks, columns)
+
+
+def test_quotes_are_those_of_the_recording(built: Built) -> None:
+    ours = in_tape_order(table(built.data, "quotes"), ["ts"])
+    ours = ours.assign(seq=ours["seq"].fillna(-1))
+    columns = [name for name in captures.QUOTE_TYPES if name != "order"]
+    assert_equal_columns(ours, built.capture.quotes, columns)
+
+
+def minutes(data: Path) -> pd.DataFrame:
+    ours = table(data, "market_microstructure")
+    return ours.sort_values(["symbol", "venue", "timestamp"]).reset_index(drop=True)
+
+
+def test_every_column_of_every_minute_is_the_oracle_s(built: Built) -> None:
+    ours = minutes(built.data)
+    assert_equal_columns(ours, built.minutes, reference.EXACT + reference.QUOTED)
+    assert_equal_columns(ours, built.minutes, reference.SUMMED, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_five_minute_bars_are_made_of_the_minutes(built: Built) -> None:
+    expected = reference.resampled(built.minutes, 300_000_000)
+    with barograph.connect(built.data) as market:
+        parts = [market.bars(symbol, every="5m").to_pandas() for symbol in sorted(set(expected["symbol"]))]
+    ours = pd.concat(parts, ignore_index=True)
+    ours["timestamp"] = ours["timestamp"].astype("datetime64[us, UTC]").astype("int64")
+    assert_equal_columns(
+        ours, expected, ["timestamp", "symbol", "open", "high", "low", "price", "trade_count"]
+    )
+    assert_equal_columns(ours, expected, ["volume", "notional", "vwap"], rtol=TOLERANCE)
+
+
+def test_query_on_the_command_line_tells_the_same(
+    built: Built, ask: Callable[[Path, str], list[dict[str, Any]]]
+) -> None:
+    (row,) = ask(
+        built.data,
+        "select (select count(*) from ticks) as ticks, (select count(*) from quotes) as quotes,"
+        " (select sum(trade_count) from market_microstructure) as trades",
+    )
+    assert row["ticks"] == len(built.capture.ticks)
+    assert row["quotes"] == len(built.capture.quotes)
+    assert (row["trades"] or 0) == built.minutes["trade_count"].sum()
+
+
+def files_of(data: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Every file of a data directory: size, time of change, content."""
+    files = [path for path in data.rglob("*") if path.is_file()]
+    return {
+        str(path.relative_to(data)): (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes())
+        for path in files
+        if not path.name.endswith("lock")
+    }
+
+
+def test_import_and_replay_again_change_no_row_and_no_file(built: Built, cli: Cli) -> None:
+    before = files_of(built.data)
+    build(cli, built.data, (built.path, built.venue))
+    after = files_of(built.data)
+    assert after.keys() == before.keys()
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_two_recordings_in_one_directory_are_the_two_apart(
+    cli: Cli, place: Path, find: Callable[[str], Path]
+) -> None:
+    paths = [find(name) for name in list(RECORDINGS)[:2]]
+    both = minutes(build(cli, place / "both", *((path, "binance") for path in paths)))
+    apart = pd.concat(
+        [reference.minutes(*captures.read(path, "binance")) for path in paths], ignore_index=True
+    )
+    assert_equal_columns(both, apart, reference.EXACT + reference.QUOTED)
+    assert_equal_columns(both, apart, reference.SUMMED, rtol=TOLERANCE, atol=TOLERANCE)

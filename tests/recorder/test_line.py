@@ -1,0 +1,80 @@
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from .making import records
+
+from barograph.recorder.line import Line, LineSettings, LineState
+from barograph.records import Records
+from barograph.snapshot import pack, unpack
+from barograph.tables import TABLES
+
+TAPE = records()
+
+
+def whole(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
+    """All rows by table, in an order that does not depend on the runs."""
+    made = {}
+    for name, table in TABLES.items():
+        rows = [part[name] for part in parts if name in part]
+        if rows:
+            keys = [*table.sort, *(k for k in ("revision", "tape_pos", "reason") if k in table.names)]
+            made[name] = pa.concat_tables(rows).sort_by([(key, "ascending") for key in dict.fromkeys(keys)])
+    return made
+
+
+def drive(tape: Records, cuts: Sequence[int], *, saved: bool) -> tuple[Line, dict[str, pa.Table]]:
+    line, parts = Line(LineSettings()), []
+    bounds = sorted({0, len(tape), *cuts})
+    for start, stop in zip(bounds, bounds[1:], strict=False):
+        parts.append(line.advance(tape.cut(start, stop)))
+        if saved:
+            line = Line(LineSettings(), unpack(pack(line.state()), LineState))
+    return line, whole(parts)
+
+
+ONE_RUN = drive(TAPE, [], saved=False)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.integers(0, len(TAPE)), max_size=40), st.booleans())
+def test_any_runs_and_any_restarts_make_the_same_rows(cuts: list[int], saved: bool):
+    line, made = drive(TAPE, cuts, saved=saved)
+    assert made.keys() == ONE_RUN[1].keys()
+    for name, rows in made.items():
+        assert rows.equals(ONE_RUN[1][name]), name
+    last = TAPE.cut(len(TAPE) - 1, len(TAPE))
+    assert line.open_minutes(last).equals(ONE_RUN[0].open_minutes(last))
+    assert line.counts == ONE_RUN[0].counts
+
+
+def test_the_tape_brings_what_it_was_made_to_bring():
+    counts, made = ONE_RUN[0].counts, ONE_RUN[1]
+    assert counts.ticks > 800
+    assert counts.duplicates > 40
+    assert counts.late > 5
+    assert counts.rejects == made["rejects"].num_rows > 5
+    assert counts.unrevised == 0
+    assert set(made["ticks"]["venue"].to_pylist()) == {"sim", "binance"}
+    assert max(made["market_microstructure"]["revision"].to_pylist()) > 0
+
+
+def test_a_row_names_the_record_that_it_was_made_of():
+    ticks = ONE_RUN[1]["ticks"].filter(pa.compute.equal(ONE_RUN[1]["ticks"]["venue"], "binance"))
+    for row in ticks.slice(0, 50).to_pylist():
+        assert f'"t":{row["trade_id"]},'.encode() in TAPE.payloads[row["tape_pos"]]
+
+
+def test_open_minutes_changes_nothing():
+    line, _ = drive(TAPE, [], saved=False)
+    before = pack(line.state())
+    last = TAPE.cut(len(TAPE) - 1, len(TAPE))
+    assert line.open_minutes(last).num_rows > 0
+    assert pack(line.state()) == before
+
+
+def test_advance_given_a_run_that_does_not_follow_raises():
+    with pytest.raises(ValueError, match="stands at 0"):
+        Line(LineSettings()).advance(TAPE.cut(5, 9))
