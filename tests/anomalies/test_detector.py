@@ -31,6 +31,7 @@ RULES = RuleSettings(
     flow_trades=2,
     flow_volume=0.8,
     correlation_z=0.8,
+    correlation_bond=0.1,
     correlation_short=10,
     correlation_long=20,
     correlation_others=1,
@@ -214,8 +215,12 @@ def _break(code, venue, rules):
         if 3 * len(near) >= 2 * rules.correlation_short and 3 * len(far) >= 2 * rules.correlation_long:
             r1, r0 = (statistics.correlation(*zip(*p, strict=True)) for p in (near, far))
             score = (math.atanh(r1) - math.atanh(r0)) / math.sqrt(1 / (len(near) - 3) + 1 / (len(far) - 3))
-            if abs(score) >= rules.correlation_z:
-                yield "correlation_break", minute, score
+            if (
+                abs(score) >= rules.correlation_z
+                and (score < 0) == (r0 > 0)
+                and abs(r0) >= rules.correlation_bond
+            ):
+                yield "correlation_break", minute, -abs(score)
 
 
 def _stale(series, venue, rules):

@@ -155,6 +155,21 @@ def test_correlation_break(found):
     assert found("correlation_break", every, **venue_bars(400), price_change_pct=whole) == {}
 
 
+def test_correlation_given_a_bond_that_grows_stronger_or_turns_round(found):
+    rng = np.random.default_rng(4)
+    common = rng.normal(0, 0.1, 400)
+    changes = common + rng.normal(0, 0.02, (4, 400))
+    changes[0] = rng.normal(0, 0.1, 400)
+    changes[0, 360:] = common[360:]
+    every = np.repeat(np.arange(400), 4)
+    assert found("correlation_break", every, **venue_bars(400), price_change_pct=changes.T.ravel()) == {}
+    changes[0] = -common
+    changes[0, 360:] = common[360:]
+    rows = found("correlation_break", every, **venue_bars(400), price_change_pct=changes.T.ravel())
+    assert rows
+    assert all(score < -4 for score in rows.values())
+
+
 def test_correlation_score_is_fisher_s_z(found):
     changes = correlated(np.random.default_rng(4), 300, decoupled_from=270)
     rows = found(
@@ -169,6 +184,7 @@ def test_correlation_score_is_fisher_s_z(found):
     r1 = np.corrcoef(r[270:, 0], others[270:])[0, 1]
     r0 = np.corrcoef(r[30:270, 0], others[30:270])[0, 1]
     z = (math.atanh(r1) - math.atanh(r0)) / math.sqrt(1 / 27 + 1 / 237)
+    assert z < 0 < r0
     assert rows[0, 299] == pytest.approx(z, rel=1e-9)
 
 
@@ -293,6 +309,7 @@ def test_no_score_depends_on_what_comes_later(make_bars, surviving):
         {"flow_imbalance": 1.1},
         {"price_jump_sigmas": math.nan},
         {"correlation_short": 9},
+        {"correlation_bond": 1.1},
         {"correlation_long": 700},
         {"stale_minutes": 1},
         {"stale_longest_gap": 5},

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gzip
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +166,24 @@ def test_a_lock_that_is_held_gives_75(call: Any, data: Path) -> None:
         assert "being written" in call("replay", "--data", data, code=75).err
         assert "being written" in call("doctor", "--data", data).out
     call("replay", "--data", data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_an_interrupted_simulation_gives_130_and_a_sound_tape(call: Any, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "barograph", "simulate", "--real-time", "--rate", "50", "--data", "d"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not any(file.stat().st_size > 2_000 for file in tmp_path.glob("d/tape/0*")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "nothing came onto the tape"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert err == "barograph: interrupted; what was written stays, the same command goes on\n"
+    assert call("tape", "verify", "--data", "d", "--json").json["sound"] is True
+    [close] = call("tape", "cat", "--kind", "close", "--data", "d", "--json").json
+    assert "interrupted" in close["payload"]
 
 
 def test_doctor_tells_leftovers_and_variables_that_are_not_read(

@@ -75,7 +75,7 @@ def test_a_real_recording_row_by_row(name: str, recorded: Callable[[str], Any]) 
 
 
 def test_estimated_times_come_near_the_true_ones(recorded: Callable[[str], Any], tools: Any) -> None:
-    """USD-M quotes say when they were sent; without saying it, they are estimated to 10 ms."""
+    """USD-M quotes say when they were sent; without saying it, they are estimated to a few ms."""
     recording = recorded("binance-usdm-btcusdt")
     stripped, sent_us = [], []
     for payload in recording.payloads:
@@ -88,7 +88,9 @@ def test_estimated_times_come_near_the_true_ones(recorded: Callable[[str], Any],
     quotes = decode(tools.frames_of(stripped, recv_ns=recording.recv_ns)).quotes
     assert quotes.estimated.all()
     error_us = (quotes.ts_us - np.array(sent_us))[len(quotes) // 100 :]
-    assert np.median(np.abs(error_us)) < 10_000
+    assert np.median(np.abs(error_us)) < 2_000
+    assert np.quantile(error_us, 0.01) > -1_000
+    assert np.quantile(error_us, 0.99) < 30_000
     raw_us = np.array(recording.recv_ns)[quotes.record] // 1000 - np.array(sent_us)
     assert np.median(np.abs(raw_us)) > 1_000_000  # the receipt clock was 1.27 s behind
 

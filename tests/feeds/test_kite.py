@@ -133,6 +133,14 @@ def test_a_quote_is_a_change_of_the_first_level() -> None:
     assert rows.ts_us.tolist() == [NOON_S * 10**6] * 3 + [NOON_NS // 1000]
 
 
+def test_a_book_is_remembered_from_run_to_run() -> None:
+    state = KiteState()
+    book = {"bid": (100, 10), "ask": (105, 20)}
+    assert len(decoded(frame(full(INFY, 1, 5, **book)), state=state).quotes) == 1
+    assert len(decoded(frame(full(INFY, 1, 5, **book)), state=state).quotes) == 0
+    assert len(decoded(frame(full(INFY, 1, 5, bid=(100, 10), ask=(106, 20))), state=state).quotes) == 1
+
+
 def test_packets_without_a_row_move_time_on() -> None:
     rows = decoded(
         frame(full(INFY, 1, 5), WIRE.index(NIFTY, 9, NOON_S + 3)),

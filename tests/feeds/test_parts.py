@@ -82,7 +82,9 @@ def test_what_is_no_time_in_seconds(text: str) -> None:
         times.seconds_us(text)
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]\n", b'{"url":7}\n', b'{"url":"http://[x"}\n', b"[" * 9_999])
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]\n", b'{"url":7}\n', b'{"url":"http://[x"}\n', b'{"a":' * 9_999]
+)
 def test_an_answer_without_its_address(payload: bytes) -> None:
     with pytest.raises(DecodeError, match="without its address"):
         answers.read_answer(payload)

@@ -175,6 +175,12 @@ def test_a_refilled_stock_trade_has_the_identity_of_the_wire() -> None:
     assert len(rest.rejects) == 1, "a time in the first microsecond of 1970 is none"
 
 
+def test_a_refilled_fraction_of_a_share_has_its_decimal_size() -> None:
+    trade = {"id": "1", "sip_timestamp": 1536036818784123456, "price": 1, "size": 0, "decimal_size": "0.25"}
+    rows = STOCKS.decode(STOCKS.state(), frames([refill("/v3/trades/MSFT", trade)], Kind.REST))
+    assert rows.ticks.size.tolist() == [0.25]
+
+
 def test_stock_trade_ids_begin_anew_every_day_and_differ_by_exchange_and_facility() -> None:
     day = 86_400_000_000
     ids = {

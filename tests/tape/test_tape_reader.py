@@ -229,6 +229,61 @@ def test_a_segment_missed_by_one_listing_is_looked_for_again(
     assert [r for run in TapeReader(tape).read(2) for r in run] == expected[2:]
 
 
+def test_a_segment_that_is_gone_when_it_is_opened_is_looked_for_again(
+    fill: Fill, tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = fill([b"0", b"1", b"2"], [b"x" * 500], roll_bytes=550)
+    real, looks = cursor_module.segment_files, []
+
+    def stale(path: Path) -> dict[int, Path]:
+        looks.append(path)
+        return real(path) if len(looks) > 1 else {0: path, 1: path, 3: path}
+
+    monkeypatch.setattr(cursor_module, "segment_files", stale)
+    assert [r for run in TapeReader(tape).read(2) for r in run] == expected[2:]
+
+
+def test_a_tape_that_goes_on_between_two_looks_is_not_damaged(
+    opened: Opened, tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of the segment, and before the listing: more is appended, and the segment is rolled."""
+    writer = opened(roll_bytes=700)
+    writer.append(A, 0, Kind.FRAME, b"0" * 100)
+    real = cursor_module.segment_files
+
+    def late(path: Path) -> dict[int, Path]:
+        while seen and writer.next_pos < 6:
+            writer.append(A, 0, Kind.FRAME, b"%d" % writer.next_pos * 100)
+        return real(path)
+
+    monkeypatch.setattr(cursor_module, "segment_files", late)
+    seen: list[bytes] = []
+    for run in TapeReader(tape).follow(0, lambda: False, max_records=1):
+        seen += run.payloads
+    assert seen == [b"%d" % n * 100 for n in range(6)]
+
+
+@pytest.mark.parametrize("size", [0, 10, 39])
+def test_a_segment_being_made_is_waited_for(
+    opened: Opened, tape: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The reader finds a header that is not whole; it is whole when it looks whether it is torn."""
+    writer = opened(roll_bytes=250)
+    writer.append(A, 0, Kind.FRAME, b"0" * 100)
+    writer.append(A, 0, Kind.FRAME, b"1" * 100)
+    made = tape / f"{1:020d}.tape"
+    whole = made.read_bytes()
+    made.write_bytes(whole[:size])
+    real = cursor_module.head_is_torn
+
+    def late(path: Path) -> bool:
+        made.write_bytes(whole)
+        return real(path)
+
+    monkeypatch.setattr(cursor_module, "head_is_torn", late)
+    assert [p[:1] for run in TapeReader(tape).read() for p in run.payloads] == [b"0", b"1"]
+
+
 PROCESS = """
 import sys
 from pathlib import Path

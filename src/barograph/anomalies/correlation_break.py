@@ -8,9 +8,11 @@ test for the difference of two correlations (Fisher 1921),
 
     z = (artanh r1 - artanh r0) / sqrt(1 / (n1 - 3) + 1 / (n0 - 3)),
 
-negative when the instrument breaks away. Both windows must be at least two thirds full.
-Correlations are held within ±0.9999. A crossing is a score of at least ``correlation_z``
-either way.
+taken with the sign of r0: it is negative when the bond has weakened or turned round. A
+crossing is a score of ``-correlation_z`` or below, where there was a bond to break: an r0
+of at least ``correlation_bond`` either way. A bond that has grown stronger is no break (it
+is what follows one, while the break is still in the long window). Both windows must be at
+least two thirds full. Correlations are held within ±0.9999.
 
 A row of minute t depends on all bars of the venue within the windows. It is computed
 again whenever a record brings one of them, new or revised.
@@ -89,7 +91,7 @@ def _scores(
         r1 = _correlation(x, y, 0, n1)
         r0 = _correlation(x, y, n1, n)
         error = math.sqrt(1.0 / (n1 - 3) + 1.0 / (n - n1 - 3))
-        out[0, k] = (math.atanh(r1) - math.atanh(r0)) / error
+        out[0, k] = math.copysign(1.0, r0) * (math.atanh(r1) - math.atanh(r0)) / error
         out[1, k] = r1
         out[2, k] = r0
 
@@ -131,8 +133,9 @@ class CorrelationBreak:
         others = _mean_of_others(series, oldest, last, self.settings.correlation_others)
         out = np.empty((3, last - first))
         _scores(minute, change, others, first - oldest, short, long, out)
+        broken = (out[0] <= -self.threshold) & (np.abs(out[2]) >= self.settings.correlation_bond)
         found = {}
-        for k in (np.abs(out[0]) >= self.threshold).nonzero()[0].tolist():
+        for k in broken.nonzero()[0].tolist():
             detail = as_json(correlation=out[1, k], baseline=out[2, k], window=short, baseline_window=long)
             found[int(series.minute[first + k])] = Crossing(float(out[0, k]), detail)
         return found

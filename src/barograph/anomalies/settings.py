@@ -29,6 +29,7 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
         flow_trades: ...in at least so many trades...
         flow_volume: ...and at least this share of the median volume before it.
         correlation_z: Fisher's z between the short window and the long one before it.
+        correlation_bond: the correlation over the long window, either way, that can break.
         correlation_short: minutes of the short window.
         correlation_long: minutes of the long window, which ends where the short one begins.
         correlation_others: how many other instruments of the venue a minute needs.
@@ -48,6 +49,7 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     flow_trades: int = 20
     flow_volume: float = 0.5
     correlation_z: float = 4.0
+    correlation_bond: float = 0.3
     correlation_short: int = 30
     correlation_long: int = 240
     correlation_others: int = 2
@@ -77,6 +79,7 @@ class RuleSettings(msgspec.Struct, frozen=True, kw_only=True):
             ("flow_trades", 1, infinite),
             ("flow_volume", 0.0, infinite),
             ("correlation_z", 0.0, infinite),
+            ("correlation_bond", 0.0, 1.0),
             ("correlation_short", 10, LOOKBACK // 4),
             ("correlation_long", self.correlation_short, LOOKBACK - self.correlation_short),
             ("correlation_others", 1, infinite),

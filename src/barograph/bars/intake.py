@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy.typing as npt
 import numpy as np
+import numpy.typing as npt
 
 from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.pools import (

@@ -21,9 +21,9 @@ from barograph.bars.intake import (
     CURSOR_ENTRIES,
     DUE,
     FINISHED,
-    MINUTES_FULL,
     INSTRUMENT,
     LATENESS,
+    MINUTES_FULL,
     ON_TIME,
     OUT_OF_REACH,
     RECORDS_SEEN,
@@ -45,7 +45,7 @@ from barograph.bars.settings import BarSettings
 from barograph.bars.state import BarState, new_state
 from barograph.clock import MINUTE_US, NS_PER_US
 from barograph.errors import UsageError
-from barograph.rows import Bars, Ints, Mask, Quotes, Ticks, none_of
+from barograph.rows import Bars, Ints, none_of
 
 _FORGET_AT_ONCE = 64
 _NO_BARS = none_of(Bars)

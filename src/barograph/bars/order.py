@@ -68,7 +68,7 @@ def sort_index(rows: RowColumns, index: Ints) -> None:
     spare = np.empty(n, np.int64)
     runs = 2
     while runs > 1:
-        runs, start = 0, 0
+        runs, start = 0, np.int64(0)
         while start < n:
             middle = run_end(rows, index, start, n)
             stop = run_end(rows, index, middle, n) if middle < n else n

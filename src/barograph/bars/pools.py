@@ -203,7 +203,8 @@ def gather(here: int, pools: Pools) -> tuple[RowColumns, int, int]:
     rows, amounts = pools.rows, pools.amounts
     n_trades = pools.minutes[here, N_TRADES]
     n = n_trades + pools.minutes[here, N_QUOTES]
-    ts, seq, pos, side = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, np.int64)
+    ts, seq = np.empty(n, np.int64), np.empty(n, np.int64)
+    pos, side = np.empty(n, np.int64), np.empty(n, np.int64)
     x, y = np.empty(n), np.empty(n)
     trade, quote = 0, n_trades
     slot = pools.minutes[here, FIRST_ROW]
@@ -222,6 +223,6 @@ def gather(here: int, pools: Pools) -> tuple[RowColumns, int, int]:
         y[at] = amounts[slot, 1]
         slot = rows[slot, NEXT]
     columns = RowColumns(ts, seq, pos, side, x, y)
-    sort_rows(columns, 0, n_trades)
+    sort_rows(columns, np.int64(0), n_trades)  # a literal 0 would be compiled anew
     sort_rows(columns, n_trades, n)
     return columns, n_trades, n

@@ -100,7 +100,7 @@ def days(root: Path, wanted: Selection, upto: int | None = None) -> list[Day]:
     found = []
     for day in sorted(sealed.union(hot)):
         path, about = _sealed(root, table, day)
-        newer = [part for part in hot.get(day, []) if about.upto_pos < part.next_pos]
+        newer = [part for part in hot.get(day, []) if about.upto_pos < part.next_pos <= limit]
         if path is not None or newer:
             found.append(Day(day, path, about, newer))
     return found

@@ -130,7 +130,8 @@ def _opened(tape: Path, first_pos: int, start: int) -> BlockReader | None:
     except TapeCorrupt:
         if first_pos == max(segment_files(tape)) and head_is_torn(segment_path(tape, first_pos, RAW)):
             return None
-        raise
+        # It was being made at the first look: at the second one its header is whole, or damaged.
+        return open_segment(tape, first_pos, start)
 
 
 def cut(part: Part, start: int, stop: int | None = None) -> Part:

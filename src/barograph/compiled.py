@@ -1,0 +1,69 @@
+"""The one door to numba: kernels are plain Python that is compiled where numba is there.
+
+A compiled function gives the same bits either way: no fastmath, ``math`` functions, sums
+from left to right. ``BAROGRAPH_NO_NUMBA=1`` in the environment keeps numba out (small
+function packages, and the test that both ways agree).
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _find_compiler() -> Any:
+    if os.environ.get("BAROGRAPH_NO_NUMBA") == "1":
+        return None
+    try:
+        import numba
+    except ImportError:
+        return None
+    return numba.njit
+
+
+@cache
+def _stamp(room: Path) -> tuple[float, int]:
+    """Newest change and total size of a room's modules."""
+    found = [path.stat() for path in room.glob("*.py")]
+    return max(stat.st_mtime for stat in found), sum(stat.st_size for stat in found)
+
+
+_njit = _find_compiler()
+
+COMPILED = _njit is not None
+"""Whether kernels of this process are machine code."""
+
+
+def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
+    """``kernel`` as machine code where numba is there, else ``kernel`` itself.
+
+    Compiled at the first call for each combination of argument types and kept on disk.
+    Call it with the same dtypes and C-contiguous writeable arrays always: every other
+    combination costs another compilation.
+    """
+    if _njit is None:
+        return kernel
+    dispatcher = _njit(cache=True, nogil=True)(kernel)
+    # numba looks at a function's own file only, but the machine code on disk holds what it calls
+    # in other modules too: with a changed one, the old code would be taken for good.
+    cache_file = dispatcher._cache._cache_file  # noqa: SLF001
+    room = _stamp(Path(inspect.getfile(kernel)).parent)
+    cache_file._source_stamp = (cache_file._source_stamp, room)  # noqa: SLF001
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def compiled_part(kernel: Callable[P, R]) -> Callable[P, R]:
+    """As :func:`compiled`, for a function that only compiled functions call.
+
+    It gets no door to Python and no place on disk of its own, which halves the compilation.
+    """
+    if _njit is None:
+        return kernel
+    return _njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(kernel)  # type: ignore[no-any-return]
