@@ -88,25 +88,22 @@ def test_debug_shows_the_traceback(call: Any, tmp_path: Path) -> None:
     assert "Traceback" in call("config", "show", "--config", tmp_path / "absent.toml", "--debug", code=3).err
 
 
-def test_a_reader_that_closes_the_pipe_is_no_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["version"], ["config", "show"], ["completion", "zsh"]])
+def test_a_reader_that_closes_the_pipe_is_no_failure(tmp_path: Path, words: list[str]) -> None:
+    # Little output fails when it is flushed at the end, much when it is written: both are quiet.
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        [sys.executable, "-m", "barograph", "config", "show"],
+        [sys.executable, "-m", "barograph", *words, "--quiet"],
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
         cwd=tmp_path,
+        env=os.environ | {"PYTHONUNBUFFERED": ""},
     )
     os.close(write)
-    assert (done.returncode, done.stderr) == (
-        0,
-        "there is no barograph.toml here; 'barograph init' writes one\n",
-    ) or (
-        done.returncode,
-        done.stderr,
-    ) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_main_takes_the_process_arguments(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -93,6 +93,7 @@ def test_the_same_simulation_gives_the_same_recording(call: Any, tmp_path: Path)
     call(*words, "--seed", 5, "--out", "b.gz")
     assert first["symbols"] == ["BTC-USD", "ETH-USD"]
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
+    assert (tmp_path / "a.gz").read_bytes()[4:8] == bytes(4), "gzip's header must not hold the time"
     lines = gzip.decompress((tmp_path / "a.gz").read_bytes()).splitlines()
     assert len(lines) == first["frames"]
     assert json.loads(lines[0].partition(b" ")[2])["s"] in ("BTC-USD", "ETH-USD")

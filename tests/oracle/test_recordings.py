@@ -18,6 +18,9 @@ import pandas as pd
 import pytest
 
 import barograph
+from barograph.clock import SystemClock
+from barograph.recorder import replay
+from barograph.tape import TapeWriter, import_recording
 
 from . import captures, reference, synthetic
 from .conftest import Cli
@@ -45,13 +48,12 @@ class Built(NamedTuple):
     data: Path
 
 
-def build(cli: Cli, data: Path, *imports: tuple[Path, str]) -> Path:
-    """Import and replay through the command line."""
-    for path, venue in imports:
-        done = cli("tape", "import", path, "--feed", venue, "--data", data)
-        assert done.returncode == 0, done.stderr
-    done = cli("replay", "--data", data)
-    assert done.returncode == 0, done.stderr
+def build(data: Path, *imports: tuple[Path, str]) -> Path:
+    """Import and replay, in this process."""
+    with TapeWriter(data / "tape", clock=SystemClock()) as tape:
+        for path, venue in imports:
+            import_recording(tape, path, venue)
+    replay(data)
     return data
 
 
@@ -79,7 +81,7 @@ def built(request: pytest.FixtureRequest, cli: Cli, place: Path, find: Callable[
     name, venue = request.param
     path = find(name)
     capture = captures.read(path, venue)
-    data = build(cli, place / name.split(".")[0].replace(" ", "-"), (path, venue))
+    data = build(place / name.split(".")[0].replace(" ", "-"), (path, venue))
     return Built(path, venue, capture, reference.minutes(*capture), data)
 
 
@@ -146,19 +148,6 @@ def test_five_minute_bars_are_made_of_the_minutes(built: Built) -> None:
     assert_equal_columns(ours, expected, ["volume", "notional", "vwap"], rtol=TOLERANCE)
 
 
-def test_query_on_the_command_line_tells_the_same(
-    built: Built, ask: Callable[[Path, str], list[dict[str, Any]]]
-) -> None:
-    (row,) = ask(
-        built.data,
-        "select (select count(*) from ticks) as ticks, (select count(*) from quotes) as quotes,"
-        " (select sum(trade_count) from market_microstructure) as trades",
-    )
-    assert row["ticks"] == len(built.capture.ticks)
-    assert row["quotes"] == len(built.capture.quotes)
-    assert (row["trades"] or 0) == built.minutes["trade_count"].sum()
-
-
 def files_of(data: Path) -> dict[str, tuple[int, int, bytes]]:
     """Every file of a data directory: size, time of change, content."""
     files = [path for path in data.rglob("*") if path.is_file()]
@@ -169,21 +158,41 @@ def files_of(data: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def test_import_and_replay_again_change_no_row_and_no_file(built: Built, cli: Cli) -> None:
+def test_import_and_replay_again_change_no_row_and_no_file(built: Built) -> None:
     before = files_of(built.data)
-    build(cli, built.data, (built.path, built.venue))
+    build(built.data, (built.path, built.venue))
     after = files_of(built.data)
     assert after.keys() == before.keys()
     assert [name for name in before if before[name] != after[name]] == []
 
 
-def test_two_recordings_in_one_directory_are_the_two_apart(
-    cli: Cli, place: Path, find: Callable[[str], Path]
-) -> None:
+def test_two_recordings_in_one_directory_are_the_two_apart(place: Path, find: Callable[[str], Path]) -> None:
     paths = [find(name) for name in list(RECORDINGS)[:2]]
-    both = minutes(build(cli, place / "both", *((path, "binance") for path in paths)))
+    both = minutes(build(place / "both", *((path, "binance") for path in paths)))
     apart = pd.concat(
         [reference.minutes(*captures.read(path, "binance")) for path in paths], ignore_index=True
     )
     assert_equal_columns(both, apart, reference.EXACT + reference.QUOTED)
     assert_equal_columns(both, apart, reference.SUMMED, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_command_line_makes_and_tells_the_same(
+    cli: Cli, ask: Callable[[Path, str], list[dict[str, Any]]], place: Path, find: Callable[[str], Path]
+) -> None:
+    path = find("binance-usdm-btcusdt_20240808.jsonl.gz")
+    data = place / "by-command"
+    for _ in range(2):
+        for words in (("tape", "import", path, "--feed", "binance"), ("replay",)):
+            done = cli(*words, "--data", data)
+            assert done.returncode == 0, done.stderr
+    capture = captures.read(path, "binance")
+    (row,) = ask(
+        data,
+        "select (select count(*) from ticks) as ticks, (select count(*) from quotes) as quotes,"
+        " (select sum(trade_count) from market_microstructure)::bigint as trades",
+    )
+    assert row == {"ticks": 21_313, "quotes": 66_089, "trades": len(capture.ticks)}
+    rows = ask(data, "select * from market_microstructure order by timestamp")
+    expected = reference.minutes(*capture)
+    assert [row["price"] for row in rows] == expected["price"].tolist()
+    assert [row["volume"] for row in rows] == pytest.approx(expected["volume"].tolist(), rel=TOLERANCE)

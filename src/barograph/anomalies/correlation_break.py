@@ -81,7 +81,6 @@ def _scores(
     y = np.empty(short + long)
     for k in range(out.shape[1]):
         at = first + k
-        out[0, k] = math.nan
         n1 = _pairs(minute, change, others, at, minute[at] - short + 1, x, y)
         if 3 * n1 < 2 * short:
             continue
@@ -131,7 +130,7 @@ class CorrelationBreak:
         oldest = int(series.minute.searchsorted(series.minute[first] - short - long + 1))
         minute, change = series.minute[oldest:last], series.change[oldest:last]
         others = _mean_of_others(series, oldest, last, self.settings.correlation_others)
-        out = np.empty((3, last - first))
+        out = np.full((3, last - first), np.nan)
         _scores(minute, change, others, first - oldest, short, long, out)
         broken = (out[0] <= -self.threshold) & (np.abs(out[2]) >= self.settings.correlation_bond)
         found = {}

@@ -186,7 +186,8 @@ def reroll(k: int, pools: Pools, limits: Limits) -> int:
     minutes, instrument = pools.minutes, pools.instruments[k]
     if instrument[MARKED_FROM] == FOREVER:
         return 0
-    here, emitted, calm, state = seek(k, instrument[MARKED_FROM], pools.instruments, pools.minutes), 0, 0, True
+    here = seek(k, instrument[MARKED_FROM], pools.instruments, pools.minutes)
+    emitted, calm, state = 0, 0, True
     while here != NONE and minutes[here, STATUS] & (CLOSED | MARKED):
         marked = minutes[here, STATUS] & MARKED != 0
         if calm >= limits.window and not state and minutes[here, START] > instrument[MARKED_TO]:

@@ -23,6 +23,7 @@ from barograph.bars.pools import (
     NONE,
     REVISION,
     STALE,
+    STALE_US,
     START,
     STATUS,
     TAIL,
@@ -63,17 +64,17 @@ def cool(due: Ints, pools: Pools, limits: Limits) -> None:
 def forget(k: int, keep: int, window: int, pools: Pools, revisions: Ints) -> int:
     """Drop the oldest minutes of instrument ``k`` until ``keep`` closed ones are left; how many.
 
-    Only those that wait for nothing. Start and revision of each go to ``revisions``;
+    None while a minute waits to be made again: it may need those before it. Start and revision of each go to ``revisions``;
     the first ``window`` that are left can no longer be revised here, for want of those before.
     """
     meta, minutes, instrument = pools.meta, pools.minutes, pools.instruments[k]
+    if instrument[STALE_US] != FOREVER:
+        return 0
     dropped, head, last = 0, instrument[HEAD], instrument[TAIL]
     while last != NONE and minutes[last, STATUS] & CLOSED == 0:
         last = minutes[last, BEFORE]
         keep += 1
     while instrument[COUNT] > keep and dropped < len(revisions):
-        if minutes[head, STATUS] & CLOSED == 0 or minutes[head, STATUS] & STALE:
-            break
         free_rows(head, meta, minutes, pools.rows)
         revisions[dropped, 0], revisions[dropped, 1] = minutes[head, START], minutes[head, REVISION]
         after = minutes[head, AFTER]

@@ -213,7 +213,7 @@ def move(stream: int, kind: int, newest: int, pools: Pools, due: Ints) -> int:
         if kind == OPENED:
             start_stream(stream, pools)
     else:
-        n_due = push(stream, newest, pools, due)
+        n_due = push(stream, max(newest, pools.streams[stream, NEWEST_US]), pools, due)
     return n_due
 
 
@@ -223,26 +223,31 @@ def scan(cursor: Ints, intake: Intake, pools: Pools, limits: Limits, due: Ints) 
 
     They stand in ``due``, their number in ``cursor[DUE]``; the record is the last one seen.
     Rows are taken in by the stretch, since what becomes of a row hangs on the watermarks,
-    and these change only where a stream reaches a new second and at control records.
+    and these change only where a stream reaches a new second or meets an instrument for
+    the first time, and at control records.
 
     A stream lives from its opening, or from its first frame where the tape has no opening;
     rows of other records (refills) do not bring one to life.
     """
-    records, rows, streams, max_ahead_us = intake.records, intake.rows, pools.streams, limits.max_ahead_us
+    records, rows, max_ahead_us = intake.records, intake.rows, limits.max_ahead_us
+    streams, carried = pools.streams, pools.carried
     n_rows, at = len(rows), cursor[ROWS_SEEN]
     for record in range(cursor[RECORDS_SEEN], len(records)):
         kind, stream, newest, begin = records[record, KIND], records[record, STREAM], NEVER, at
-        horizon_us = records[record, RECV_US] + max_ahead_us
+        horizon_us, lane, meets = records[record, RECV_US] + max_ahead_us, streams[stream, LANE], False
         while at < n_rows and rows[at, RECORD] == record:
             if newest < rows[at, ROW_TS] <= horizon_us:
                 newest = rows[at, ROW_TS]
+            if lane >= 0 and rows[at, ROW_SIDE] != MARK and carried[lane, rows[at, INSTRUMENT]] == 0:
+                meets = True
             at += 1
         if kind == FRAME and streams[stream, PHASE] == UNSEEN:
             if not take_in(begin, cursor, intake, pools, limits):
                 return MINUTES_FULL
             start_stream(stream, pools)
         n_due = 0
-        if kind == OPENED or kind == CLOSED or kind == CLOCK or newest >= streams[stream, NEXT_US]:
+        control = kind == OPENED or kind == CLOSED or kind == CLOCK
+        if control or meets or newest >= streams[stream, NEXT_US]:
             if not take_in(at, cursor, intake, pools, limits):
                 return MINUTES_FULL
             if kind == CLOCK:

@@ -43,6 +43,7 @@ class Memory:
         self.revisions: dict[int, Ints] = dict(state.revisions)
         self.next_pos = state.next_pos
         self.as_of_us = state.as_of_us
+        self._run_rows = 0
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +71,8 @@ class Memory:
 
     def room_for(self, run: Run) -> None:
         """Make room for everything in ``run`` but its minutes, whose number only the scan finds."""
-        self.room_for_rows(len(run.ticks) + len(run.quotes))
+        self._run_rows = len(run.ticks) + len(run.quotes)
+        self.room_for_rows(0)
         self.room_for_minutes(_LEAST_ROOM)
         highest = max(
             (int(rows.instrument.max()) for rows in (run.ticks, run.quotes) if len(rows)), default=-1
@@ -84,7 +86,8 @@ class Memory:
         self._room_for_lanes(run)
 
     def room_for_rows(self, n: int) -> None:
-        """Make room for ``n`` more rows."""
+        """Make room for ``n`` more rows, beside those of the run in hand."""
+        n += self._run_rows
         pools = self.pools
         used = int(pools.meta[ROWS_USED])
         if len(pools.rows) - used + int(pools.meta[ROWS_FREE]) >= n:

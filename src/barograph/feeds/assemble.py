@@ -24,6 +24,7 @@ import numpy as np
 from barograph.feeds import offset
 from barograph.feeds.batch import Fault, fault
 from barograph.feeds.feed import FeedState
+from barograph.feeds.scanned import Scanned, with_scanned_quotes, with_scanned_ticks
 from barograph.feeds.times import END_US
 from barograph.records import Frames, Kind
 from barograph.rows import (
@@ -120,6 +121,7 @@ class Draft:
         marks: index of the frame and venue time, in order.
         unknown: how often each type was seen that is not used.
         faults: frames, and parts of them, that could not be decoded.
+        scanned: rows that need no check.
     """
 
     ticks: list[TickRows] = field(default_factory=list)
@@ -127,6 +129,7 @@ class Draft:
     marks: list[tuple[int, int]] = field(default_factory=list)
     unknown: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    scanned: list[Scanned] = field(default_factory=list)
 
     def count(self, kind: str, times: int = 1) -> None:
         """Note messages of a type that is not used."""
@@ -151,16 +154,18 @@ def assemble(state: OffsetState, frames: Frames, draft: Draft, canonical: Callab
     """
     ticks = _sound(state, frames, draft.faults, _joined(draft.ticks))
     quotes = _sound(state, frames, draft.faults, _joined(draft.quotes))
-    _give_codes(state, canonical, ticks, quotes)
+    _give_codes(state, canonical, draft.scanned, ticks, quotes)
     marks = _marks(frames, draft)
     samples = [(rows.frame, rows.sent_us) for rows in (ticks, quotes) if rows and len(rows.sent_us)]
     if len(marks):
         samples.append((marks.record, marks.ts_us))
+    for part in draft.scanned:
+        samples += part.samples
     resets = sorted((*records_of(frames, Kind.OPEN), *records_of(frames, Kind.CLOSE)))
     reached = offset.follow(state.offsets, frames, samples, resets)
     return Decoded(
-        _ticks(state, frames, ticks),
-        _quotes(state, frames, quotes, reached),
+        with_scanned_ticks(state, frames, draft.scanned, _ticks(state, frames, ticks)),
+        with_scanned_quotes(state, frames, draft.scanned, _quotes(state, frames, quotes, reached), reached),
         marks.with_(record=frames.record[marks.record]) if len(marks) else _NO_MARKS,
         _NO_CANDLES,
         _rejects(frames, draft.faults),
@@ -240,9 +245,11 @@ def _bad_time(us: int) -> str:
     return f"the venue's time {us} us is not between 1970 and 2200"
 
 
-def _give_codes(state: OffsetState, canonical: Callable[[str], str], *parts: AnyRows | None) -> None:
+def _give_codes(
+    state: OffsetState, canonical: Callable[[str], str], scanned: list[Scanned], *parts: AnyRows | None
+) -> None:
     """Number the names that are new, in the order of their frames, trades first."""
-    new: list[tuple[int, str]] = []
+    new = [first for part in scanned for first in part.first if first[1] not in state.codes]
     for rows in parts:
         if rows and (unseen := set(rows.name) - state.codes.keys()):
             named = zip(rows.frame.tolist(), rows.name, strict=True)
@@ -295,10 +302,7 @@ def _quotes(state: OffsetState, frames: Frames, rows: QuoteRows | None, reached:
     if rows is None:
         return _NO_QUOTES
     untimed = rows.ts_us == ABSENT
-    ts_us = rows.ts_us
-    if np.count_nonzero(untimed):
-        estimated_us = offset.estimate_us(frames.recv_ns[rows.frame], reached[rows.frame])
-        ts_us = np.where(untimed, estimated_us, ts_us)
+    ts_us = offset.timed(rows.ts_us, untimed, frames.recv_ns, reached, rows.frame)
     return Quotes(
         frames.record[rows.frame],
         ts_us,

@@ -24,7 +24,8 @@ END_US = 7_258_118_400_000_000
 WireTime = Annotated[int, msgspec.Meta(ge=1, lt=END_US)]
 """Milliseconds or microseconds since 1970, as a venue writes them; see :func:`to_microseconds`."""
 
-_LEAST_US = 100_000_000_000_000  # as microseconds 1973, as milliseconds the year 5138
+LEAST_US = 100_000_000_000_000
+"""From here on a number is microseconds: as such it is in 1973, as milliseconds in the year 5138."""
 _SECONDS = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,18}))?")
 
 
@@ -93,6 +94,6 @@ def to_microseconds(wire: list[int]) -> Ints:
     [1723161255343000, 1723161255343001, -1]
     """
     us = np.array(wire, dtype=np.int64)
-    if max(wire, default=0) < _LEAST_US:
+    if max(wire, default=0) < LEAST_US:
         return np.maximum(us * 1_000, ABSENT)
-    return np.where((us > 0) & (us < _LEAST_US), us * 1_000, us)
+    return np.where((us > 0) & (us < LEAST_US), us * 1_000, us)
