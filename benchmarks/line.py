@@ -77,7 +77,7 @@ def measure(recording: Path, data: Path) -> dict[str, float]:
     from barograph.recorder import replay
     from barograph.tape import TapeWriter, import_recording
 
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     with TapeWriter(data / "tape", clock=SystemClock()) as tape:
         import_recording(tape, recording, "binance")
     imported = time.perf_counter()
@@ -90,6 +90,8 @@ def measure(recording: Path, data: Path) -> dict[str, float]:
         "replay_s": replayed - imported,
         "import_peak_mb": imported_mb,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cpu_s": time.process_time() - busy,
+        "recording_bytes": recording.stat().st_size,
         "tape_bytes": size_of(data / "tape"),
         "lake_bytes": size_of(data / "lake"),
     }
@@ -118,8 +120,11 @@ def report(figures: dict[str, float]) -> dict[str, Any]:
         "ratio_to_the_claim": round(frames / whole_s / CLAIMED_PER_S, 1),
         "import_peak_mb": round(figures["import_peak_mb"]),
         "peak_mb": round(figures["peak_mb"]),
+        "cpu_s": round(figures["cpu_s"], 2),
+        "recording_bytes_per_frame": round(figures["recording_bytes"] / frames, 1),
         "tape_bytes_per_frame": round(figures["tape_bytes"] / frames, 1),
         "lake_bytes_per_frame": round(figures["lake_bytes"] / frames, 1),
+        "bytes_per_frame": round((figures["tape_bytes"] + figures["lake_bytes"]) / frames, 1),
         "passed": frames / whole_s >= TARGET_PER_S,
     }
 
@@ -153,7 +158,8 @@ def main() -> None:
         print(json.dumps(answer))
         return
     for name, value in answer.items():
-        print(f"{name:36} {value:>14,}" if isinstance(value, int | float) else f"{name:36} {value:>14}")
+        shown = f"{value:,}" if type(value) in (int, float) else str(value)
+        print(f"{name:36} {shown:>14}")
 
 
 if __name__ == "__main__":

@@ -301,6 +301,51 @@ def test_a_revised_bar_changes_the_rows_that_look_back_on_it(make_bars):
     assert again[0].score < first[0].score
 
 
+def test_a_bar_of_the_long_window_only_changes_the_correlation(make_bars):
+    rng = np.random.default_rng(2)
+    minutes, codes = np.repeat(np.arange(40), 4), np.tile(np.arange(4), 40)
+    changes = rng.normal(0, 0.1, 40).repeat(4) + rng.normal(0, 0.05, 160)
+    changes[150::4] *= -1
+    rules = msgspec.structs.replace(RULES, kinds=("correlation_break",))
+    detector = Detector(rules, VENUES)
+    first = detector.advance(make_bars(minutes, codes, minutes, price_change_pct=changes))
+    last = max(row.ts_us for row in first)
+    again = detector.advance(make_bars([15], [1], [40], price_change_pct=[0.4]))
+    assert last == max(row.ts_us for row in again)
+    assert last // MINUTE_US - first[0].ts_us // MINUTE_US + 20 > 15 + rules.correlation_short
+    assert all(row.revision == 1 for row in again if row.ts_us == last)
+
+
+def test_a_late_bar_opens_a_closed_market(make_bars, surviving):
+    rules = RuleSettings(kinds=("stale",), stale_minutes=5, stale_longest_gap=60)
+    detector = Detector(rules, VENUES)
+    minutes = [*range(20), *range(90, 110)]
+    told = detector.advance(make_bars(minutes, [0] * 40, minutes))
+    told += detector.advance(make_bars([10], [1], [10]))
+    assert {key[1:]: score for key, (score, _) in surviving(told).items()} == {
+        ("stale", 11): 5.0,
+        ("stale", 90): 5.0,
+    }
+    told += detector.advance(make_bars([50], [0], [110]))
+    assert {key: score for key, (score, _) in surviving(told).items()} == {
+        (1, "stale", 11): 5.0,
+        (0, "stale", 20): 30.0,
+        (0, "stale", 51): 39.0,
+    }
+
+
+def test_what_is_older_than_a_day_still_bounds_a_silence(make_bars):
+    rules = RuleSettings(kinds=("stale",), stale_minutes=5, stale_longest_gap=60)
+    detector = Detector(rules, VENUES)
+    early = np.repeat(np.arange(100), 2)
+    told = detector.advance(make_bars(early, np.tile([0, 1], 100), early))
+    late = np.arange(400, 400 + KEPT)
+    told += detector.advance(make_bars(late, [0] * KEPT, late))
+    assert [(row.instrument, row.revision, row.score) for row in told] == [(1, 0, 5.0)]
+    oldest = int(late[-1]) - LOOKBACK + 1
+    assert detector.advance(make_bars([oldest], [0], [0], price_change_pct=[1.0])) == []
+
+
 def test_bars_later_than_the_lookback_are_counted_and_left_out(make_bars):
     detector = Detector(RuleSettings(), VENUES)
     detector.advance(make_bars([5000, 5000], [0, 4]))

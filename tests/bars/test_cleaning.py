@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barograph import snapshot
+from barograph.bars import cleaning
 from barograph.bars.cleaning import Cleaner, Recent
 from barograph.errors import SettingsError
 from barograph.rows import Quotes, Ticks, columns, none_of
@@ -117,6 +118,14 @@ def test_decoder_s_flags_stay():
     assert ticks.flags.tolist() == [Flag.REPAIRED], "the rows that were handed in are not changed"
 
 
+@pytest.fixture(params=["compiled", "plain"])
+def either_way(request, monkeypatch):
+    """The kernel as machine code, and as the Python that it is made of."""
+    if request.param == "plain":
+        kernel = cleaning._mark_outliers
+        monkeypatch.setattr(cleaning, "_mark_outliers", getattr(kernel, "py_func", kernel))
+
+
 @pytest.mark.parametrize(("before", "flag"), [(10, 0), (11, Flag.OUTLIER)])
 def test_outlier_needs_eleven_trades_before_it(before, flag):
     assert flags_of([100.0] * before + [121.0])[-1] == flag
@@ -129,6 +138,7 @@ def test_outlier_bound_is_twenty_percent(price, flag):
     assert flags_of([100.0] * 20 + [price])[-1] == flag
 
 
+@pytest.mark.usefixtures("either_way")
 def test_outliers_stop_once_the_market_has_moved():
     flags = flags_of([100.0] * 60 + [200.0] * 60)
     assert flags == [0] * 60 + [Flag.OUTLIER] * 26 + [0] * 34

@@ -54,6 +54,15 @@ def kept_ids(runs) -> list[int]:
     return kept
 
 
+@pytest.fixture(params=["compiled", "plain"])
+def either_way(request, monkeypatch):
+    """The kernels as machine code, and as the Python that they are made of."""
+    if request.param == "plain":
+        for name in ("_note_in_intervals", "_note_recent", "_pour"):
+            kernel = getattr(dedup, name)
+            monkeypatch.setattr(dedup, name, getattr(kernel, "py_func", kernel))
+
+
 @pytest.fixture
 def small_memory(monkeypatch):
     """Bounds so low that a few hundred ids reach every branch."""
@@ -62,6 +71,7 @@ def small_memory(monkeypatch):
     monkeypatch.setattr(dedup, "QUOTE_SLOTS", 32)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("runs", "kept"),
     [
@@ -121,7 +131,7 @@ def test_dense_ids_are_never_forgotten():
     assert len(snapshot.pack(deduplicator.state)) < 2_000
 
 
-@pytest.mark.usefixtures("small_memory")
+@pytest.mark.usefixtures("small_memory", "either_way")
 def test_horizon_of_hashes():
     ids = np.random.default_rng(5).permutation(10_000)[:2_000] * 1_000_003
     horizon = 64 * 3 // 4

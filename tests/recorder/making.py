@@ -29,10 +29,9 @@ def records(seed: int = 5, minutes: int = 12) -> Records:
         (START_US * 1_000, Kind.OPEN, number, b"{}") for number in range(len(STREAMS))
     ]
     for batch in frames(market):
-        for recv_ns, payload in zip(batch.recv_ns.tolist(), batch.payloads, strict=True):
+        for sent_ns, payload in zip(batch.recv_ns.tolist(), batch.payloads, strict=True):
             draw = rng.random()
-            if draw < 0.01:
-                recv_ns += int(rng.integers(1, 200)) * NS_PER_S
+            recv_ns = sent_ns + (int(rng.integers(1, 200)) * NS_PER_S if draw < 0.01 else 0)
             rows.append((recv_ns, Kind.FRAME, int(draw < 0.4), payload))
             if draw > 0.97:
                 rows.append((recv_ns + 5, Kind.FRAME, 1, payload))
@@ -41,8 +40,7 @@ def records(seed: int = 5, minutes: int = 12) -> Records:
     for number in range(minutes * 30):
         recv_ns = START_US * 1_000 + number * 2 * NS_PER_S + 13
         rows.append((recv_ns, Kind.FRAME, 2, _binance(recv_ns, number)))
-    for minute in range(minutes):
-        rows.append((START_US * 1_000 + minute * 60 * NS_PER_S, Kind.CLOCK, 0, b""))
+    rows += [(START_US * 1_000 + minute * 60 * NS_PER_S, Kind.CLOCK, 0, b"") for minute in range(minutes)]
     half_ns = START_US * 1_000 + minutes * 30 * NS_PER_S
     rows += [(half_ns, Kind.CLOSE, 1, b"{}"), (half_ns + 40 * NS_PER_S, Kind.OPEN, 1, b"{}")]
     rows.sort(key=lambda row: row[0])

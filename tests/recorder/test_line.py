@@ -1,15 +1,17 @@
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from .making import records
 
 from barograph.recorder.line import Line, LineSettings, LineState
 from barograph.records import Records
 from barograph.snapshot import pack, unpack
 from barograph.tables import TABLES
+
+from .making import records
 
 TAPE = records()
 
@@ -28,7 +30,7 @@ def whole(parts: list[dict[str, pa.Table]]) -> dict[str, pa.Table]:
 def drive(tape: Records, cuts: Sequence[int], *, saved: bool) -> tuple[Line, dict[str, pa.Table]]:
     line, parts = Line(LineSettings()), []
     bounds = sorted({0, len(tape), *cuts})
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         parts.append(line.advance(tape.cut(start, stop)))
         if saved:
             line = Line(LineSettings(), unpack(pack(line.state()), LineState))

@@ -84,7 +84,7 @@ def test_bounds_below_one_are_refused(fill: Fill, tape: Path) -> None:
 
 
 def test_no_tape_at_all_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"there is no tape at .*nowhere; `barograph record` or"):
+    with pytest.raises(DataError, match=r"there is no tape at .*nowhere; `barograph tape import` or"):
         TapeReader(tmp_path / "nowhere")
 
 
@@ -160,6 +160,18 @@ def test_every_byte_of_a_sealed_segment_is_guarded(
     assert unguarded == 32 + 8
 
 
+@pytest.mark.parametrize("batch", [1, 70])
+def test_a_block_that_was_taken_out_is_damage(fill: Fill, tape: Path, batch: int) -> None:
+    fill(*([b"x" * 10] * batch for _ in range(3)))
+    path = next(tape.glob("*.tape"))
+    data = path.read_bytes()
+    first, second, third = (i for i in range(len(data)) if data[i : i + 4] == b"BLK1")
+    assert first < second
+    path.write_bytes(data[:second] + data[third:])
+    with pytest.raises(TapeCorrupt, match=f"begins at position {2 * batch} where {batch} was due"):
+        list(TapeReader(tape).read())
+
+
 def test_a_block_that_claims_more_than_it_holds_is_damage(fill: Fill, tape: Path) -> None:
     fill([b"one"], [b"two"])
     path = next(tape.glob("*.tape"))
@@ -185,6 +197,16 @@ def test_follow_waits_when_there_is_nothing_new_and_stops_when_told(opened: Open
     runs = list(TapeReader(tape).follow(1, wait, max_records=150))
     assert [len(run) for run in runs] == [1, 3, 150, 50]
     assert [r.payload for run in runs for r in run] == [b"%d" % n for n in range(1, 205)]
+
+
+def test_follow_looks_again_before_it_waits(opened: Opened, tape: Path) -> None:
+    writer = opened()
+    writer.append(A, 1, Kind.FRAME, b"0")
+    runs = TapeReader(tape).follow(0, lambda: False)
+    assert next(runs).payloads == [b"0"]
+    writer.append(A, 1, Kind.FRAME, b"1")
+    assert next(runs).payloads == [b"1"]
+    assert list(runs) == []
 
 
 def test_follow_begins_before_the_first_record(opened: Opened, tape: Path) -> None:

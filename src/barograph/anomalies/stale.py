@@ -55,7 +55,10 @@ class Stale:
     def reach(self, series: Series, low: int, high: int) -> tuple[int, int]:
         """From the silence that ``low`` lies in to the end of the one that ``high`` lies in."""
         at = int(series.minute.searchsorted(low))
-        start = int(series.minute[at - 1]) + 1 if at else low
+        if at == 0:
+            # An instrument is silent from its first bar on: an earlier one opens all after it.
+            return low, series.market.newest + 1
+        start = int(series.minute[at - 1]) + 1
         alive = series.market.minutes
         after = int(alive.searchsorted(high, side="right"))
         stop = int(alive[after]) if after < len(alive) else high + 1

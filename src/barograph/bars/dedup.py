@@ -106,14 +106,14 @@ def _note_in_intervals(ids: Ints, at: int, fresh: Mask, low: Ints, high: Ints, c
     used = count[_INTERVALS]
     for k in range(at, len(ids)):
         wanted = ids[k]
-        if used > 0 and wanted == high[used - 1] + 1:
+        if used > 0 and wanted - 1 == high[used - 1]:
             high[used - 1] = wanted
             fresh[k] = True
             continue
         after = _interval_after(low, used, wanted)
         if after > 0 and wanted <= high[after - 1]:
             continue
-        joins_before = after > 0 and high[after - 1] + 1 == wanted
+        joins_before = after > 0 and high[after - 1] == wanted - 1
         joins_after = after < used and low[after] - 1 == wanted
         if joins_before and joins_after:
             high[after - 1] = high[after]

@@ -26,8 +26,11 @@ _LEAST_ROOM = 64
 
 
 def _grown(array: npt.NDArray[Any], length: int, filled: Any = None) -> npt.NDArray[Any]:
-    """A longer copy of ``array``; the new rows hold ``filled`` where it is given."""
-    longer = np.empty((length, *array.shape[1:]), dtype=array.dtype)
+    """A longer copy of ``array``; the new rows hold ``filled``, or zeros.
+
+    Zeros even where they are written before they are read: equal states are equal bytes.
+    """
+    longer = np.zeros((length, *array.shape[1:]), dtype=array.dtype)
     longer[: len(array)] = array
     if filled is not None:
         longer[len(array) :] = filled

@@ -209,7 +209,7 @@ def _anomalies(demo: Demo) -> str:
     for row in rows:
         row["precision"], row["recall"] = _percent(row["precision"]), _percent(row["recall"])
     table = text_table([name.replace("_", " ") for name in rows[0]], [list(row.values()) for row in rows])
-    return _indented(table)
+    return _indented(table + "reported counts minutes; those that nobody put in count against precision\n")
 
 
 def _percent(share: float | None) -> str:

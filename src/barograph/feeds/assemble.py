@@ -24,7 +24,7 @@ import numpy as np
 from barograph.feeds import offset
 from barograph.feeds.batch import Fault, fault
 from barograph.feeds.feed import FeedState
-from barograph.feeds.scanned import Scanned, with_scanned_quotes, with_scanned_ticks
+from barograph.feeds.scanned import Scanned, merged
 from barograph.feeds.times import END_US
 from barograph.records import Frames, Kind
 from barograph.rows import (
@@ -163,9 +163,14 @@ def assemble(state: OffsetState, frames: Frames, draft: Draft, canonical: Callab
         samples += part.samples
     resets = sorted((*records_of(frames, Kind.OPEN), *records_of(frames, Kind.CLOSE)))
     reached = offset.follow(state.offsets, frames, samples, resets)
+    all_ticks, all_quotes = [_ticks(state, frames, ticks)], [_quotes(state, frames, quotes, reached)]
+    for part in draft.scanned:
+        placed = part.placed(state.codes, frames, reached)
+        all_ticks.append(placed[0])
+        all_quotes.append(placed[1])
     return Decoded(
-        with_scanned_ticks(state, frames, draft.scanned, _ticks(state, frames, ticks)),
-        with_scanned_quotes(state, frames, draft.scanned, _quotes(state, frames, quotes, reached), reached),
+        merged(all_ticks, Ticks),
+        merged(all_quotes, Quotes),
         marks.with_(record=frames.record[marks.record]) if len(marks) else _NO_MARKS,
         _NO_CANDLES,
         _rejects(frames, draft.faults),
@@ -302,10 +307,9 @@ def _quotes(state: OffsetState, frames: Frames, rows: QuoteRows | None, reached:
     if rows is None:
         return _NO_QUOTES
     untimed = rows.ts_us == ABSENT
-    ts_us = offset.timed(rows.ts_us, untimed, frames.recv_ns, reached, rows.frame)
     return Quotes(
         frames.record[rows.frame],
-        ts_us,
+        offset.timed_us(frames, rows.frame, rows.ts_us, untimed, reached),
         untimed,
         _coded(state, rows.name),
         np.array(rows.bid_price, dtype=np.float64),

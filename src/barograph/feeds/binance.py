@@ -25,6 +25,7 @@ Trades refilled over REST (``/api/v3/historicalTrades``, ``/api/v3/trades`` and 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Annotated
 
@@ -88,6 +89,9 @@ class _WrappedBookTicker(msgspec.Struct, gc=False):
     data: BookTicker
 
 
+SCANNED_FROM = 32
+"""Runs of at least so many frames are scanned (``binance_scan.py``)."""
+
 _WRAPPED = "wrapped "
 _STREAM = re.compile(rb'\{"stream":"([^"\\]+)"')
 _EVENT = re.compile(rb'\{"e":"([^"\\]+)"')
@@ -108,7 +112,7 @@ def decode(state: OffsetState, frames: Frames) -> Decoded:
     """Ticks and quotes of Binance's frames and refills; see the module."""
     draft = Draft()
     payloads = frames.payloads
-    kinds = _HEADS.sort(payloads, records_of(frames, Kind.FRAME), draft.faults)
+    kinds = _HEADS.sort(payloads, _scan(frames, draft), draft.faults)
     _read_trades(payloads, kinds, draft)
     _read_books(payloads, kinds, draft)
     for kind, found in kinds.items():
@@ -116,6 +120,26 @@ def decode(state: OffsetState, frames: Frames) -> Decoded:
     for frame in records_of(frames, Kind.REST):
         _read_refill(frame, payloads[frame], draft)
     return assemble(state, frames, draft, binance_symbol)
+
+
+def _scan(frames: Frames, draft: Draft) -> Sequence[int]:
+    """The frames that are left when those of the usual forms have been read in machine code.
+
+    In a short run, or without a compiler, it is all of them: the rows are the same.
+    """
+    if len(frames) < SCANNED_FROM:
+        return records_of(frames, Kind.FRAME)
+    # Not before it is needed: a live process of a few frames at a time can do without the compiler.
+    from barograph.compiled import COMPILED
+
+    if not COMPILED:
+        return records_of(frames, Kind.FRAME)
+    from barograph.feeds.binance_scan import scan
+
+    draft.scanned, left, depths = scan(frames)
+    if depths:
+        draft.count("depthUpdate", depths)
+    return left
 
 
 def _kind_of(head: bytes) -> str:
@@ -194,7 +218,8 @@ def _quotes(frames: list[int], books: list[BookTicker]) -> QuoteRows:
         ts_us, sent_us = np.full(len(books), ABSENT), NO_SAMPLES
     else:
         name = [book.s if book.T == ABSENT else USDM + book.s for book in books]
-        ts_us, sent_us = to_microseconds(times), to_microseconds([book.E for book in books])
+        ts_us = to_microseconds(times)
+        sent_us = to_microseconds([ABSENT if book.T == ABSENT else book.E for book in books])
     return QuoteRows(
         frame=np.array(frames, dtype=np.int64),
         name=name,

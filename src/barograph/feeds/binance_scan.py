@@ -69,7 +69,7 @@ _FIELDS = {
 }
 _MOST_NAMES = 2_048  # in a block; frames with more are left
 _SLOTS = 4 * _MOST_NAMES
-_PRIME = 2**31 - 1
+_HASH = 2**32 - 1
 
 # What is counted of a block.
 _TICKS, _QUOTES, _DEPTHS, _NAMES, _LEFT = range(5)
@@ -169,9 +169,11 @@ def _part(begin: int, joined: bytes, names: _Names, rows: _Rows) -> Scanned:
             book_ints[_SEQ],
             np.zeros(quotes, dtype=np.int16),
         ),
-        [(ints[_FRAME], ints[_SENT]), (book_ints[_FRAME], book_ints[_SENT])],
-        [USDM * usdm + joined[at : at + length].decode() for at, length, usdm, _ in known],
-        [begin + frame for *_, frame in known],
+        [(table[_FRAME], table[_SENT]) for table in (ints, book_ints) if np.any(table[_SENT] != ABSENT)],
+        [
+            (begin + frame, USDM * usdm + joined[at : at + length].decode())
+            for at, length, usdm, frame in known
+        ],
     )
 
 
@@ -180,6 +182,9 @@ def _scan(
     nodes: Ints, text: Bytes, joined: Bytes, ends: Ints, wanted: Mask, names: _Names, rows: _Rows
 ) -> None:
     """Match each wanted frame of a block and put it where it belongs."""
+    # Out of their tuples once: each time costs counting references.
+    slots, known = names
+    all_ints, all_floats, left, filled = rows
     ints, floats = np.empty(_INTS, dtype=np.int64), np.empty(_FLOATS, dtype=np.float64)
     stop = 0
     for frame in range(len(ends)):
@@ -189,40 +194,41 @@ def _scan(
         ints[_FRAME], ints[_TIME], ints[_SENT] = frame, ABSENT, ABSENT
         form = match(nodes, text, joined, start, stop, ints, floats)
         if form == _DEPTH:
-            rows.filled[_DEPTHS] += 1
-        elif form < 0 or not _number_name(joined, ints, form % 2, names, rows.filled):
-            rows.left[rows.filled[_LEFT]] = frame
-            rows.filled[_LEFT] += 1
+            filled[_DEPTHS] += 1
+        elif form < 0 or not _number_name(joined, ints, form % 2, slots, known, filled):
+            left[filled[_LEFT]] = frame
+            filled[_LEFT] += 1
         else:
             table = form // 2
-            row = rows.filled[table]
-            rows.filled[table] += 1
+            row = filled[table]
+            filled[table] += 1
             for column in range(_KEPT):
-                rows.ints[table, column, row] = ints[column]
+                all_ints[table, column, row] = ints[column]
             for column in range(_FLOATS):
-                rows.floats[table, column, row] = floats[column]
+                all_floats[table, column, row] = floats[column]
 
 
 @compiled_part
-def _number_name(joined: Bytes, ints: Ints, usdm: int, names: _Names, filled: Ints) -> bool:
+def _number_name(joined: Bytes, ints: Ints, usdm: int, slots: Codes, known: Ints, filled: Ints) -> bool:
     """Put the name's number in the place of its beginning; whether there was room for it."""
     at, length = ints[_NAME], ints[_LENGTH]
     slot = usdm
     for i in range(at, at + length):
-        slot = (slot * 31 + joined[i]) % _PRIME
-    slot %= _SLOTS
-    while names.slots[slot] > 0:
-        known = names.known[names.slots[slot] - 1]
-        if known[1] == length and known[2] == usdm and _same(joined, at, known[0], length):
-            ints[_NAME] = names.slots[slot] - 1
+        slot = (slot * 31 + joined[i]) & _HASH
+    slot &= _SLOTS - 1
+    while slots[slot] > 0:
+        number = slots[slot] - 1
+        same = known[number, 1] == length and known[number, 2] == usdm
+        if same and _same(joined, at, known[number, 0], length):
+            ints[_NAME] = number
             return True
-        slot = (slot + 1) % _SLOTS
+        slot = (slot + 1) & (_SLOTS - 1)
     number = filled[_NAMES]
     if number == _MOST_NAMES:
         return False
-    known = names.known[number]
-    known[0], known[1], known[2], known[3] = at, length, usdm, ints[_FRAME]
-    names.slots[slot] = filled[_NAMES] = number + 1
+    known[number, 0], known[number, 1] = at, length
+    known[number, 2], known[number, 3] = usdm, ints[_FRAME]
+    slots[slot] = filled[_NAMES] = number + 1
     ints[_NAME] = number
     return True
 

@@ -31,7 +31,7 @@ import numpy as np
 
 from barograph.clock import NS_PER_S, NS_PER_US
 from barograph.records import Frames
-from barograph.rows import Ints
+from barograph.rows import Ints, Mask
 
 LEAK = 10_000
 """One part in this many of a sample's age is taken off it: 100 ppm."""
@@ -117,3 +117,10 @@ def estimate_us(recv_ns: Ints, reached: Ints) -> Ints:
     """
     offset_ns = (np.where(reached == UNKNOWN, recv_ns, reached) - recv_ns) // LEAK
     return (recv_ns + offset_ns) // NS_PER_US
+
+
+def timed_us(frames: Frames, frame: Ints, ts_us: Ints, untimed: Mask, reached: Ints) -> Ints:
+    """``ts_us`` of messages in ``frame`` (indices), estimated where ``untimed``."""
+    if not np.count_nonzero(untimed):
+        return ts_us
+    return np.where(untimed, estimate_us(frames.recv_ns[frame], reached[frame]), ts_us)

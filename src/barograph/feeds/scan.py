@@ -36,9 +36,10 @@ LONGEST_NAME = 64
 
 
 class Op(IntEnum):
-    """What a node of the tree reads. The number in a field's place is the column it fills."""
+    """What a node of the tree reads after its literal, into which column."""
 
-    LITERAL = 0
+    FORK = 0
+    """Nothing: from here on the forms differ."""
     INTEGER = 1
     """Up to 18 digits: an int."""
     TIME = 2
@@ -50,17 +51,17 @@ class Op(IntEnum):
     FLAG = 5
     """``true`` or ``false``: an int, 1 or 0."""
     REST = 6
-    """The remaining bytes, whatever they are."""
+    """The remaining bytes, whatever they are: no column."""
     END = 7
-    """Nothing may follow."""
+    """Nothing may follow; the number of the form in place of a column."""
 
 
 class Forms(NamedTuple):
     """A tree of forms; see :func:`grow`.
 
     Attributes:
-        nodes: int64, shape (n, 5): :class:`Op`; its column, its place in ``text`` or the number of the
-            form; the length of a literal; the next node; the node to try instead.
+        nodes: int64, shape (n, 6): where the node's literal is in ``text``, its length, the :class:`Op`
+            after it, its column; the next node; the node to try instead.
         text: the bytes of the literals.
     """
 
@@ -75,42 +76,41 @@ _Steps = tuple["str | Field", ...]
 def grow(forms: Mapping[str, int], fields: Mapping[str, Field]) -> Forms:
     """The tree of ``forms`` (and the number that :func:`match` gives for each).
 
-    >>> grow({"a<n>": 0, "b<n>": 1}, {"n": (Op.INTEGER, 0)}).nodes[:, 0].tolist()
-    [0, 1, 7, 0, 1, 7]
+    >>> grow({"a<n>": 5, "b<n>": 6}, {"n": (Op.INTEGER, 0)}).nodes.tolist()
+    [[0, 1, 1, 0, 1, 2], [1, 0, 7, 5, -1, -1], [1, 1, 1, 0, 3, -1], [2, 0, 7, 6, -1, -1]]
     """
     nodes: list[list[int]] = []
     text: list[str] = []
-    _branch([(_steps(form, fields), number) for form, number in forms.items()], nodes, text)
-    return Forms(np.array(nodes, dtype=np.int64), np.frombuffer("".join(text).encode("ascii"), dtype=np.uint8))
+    _branch([_steps(form, fields, number) for form, number in forms.items()], nodes, text)
+    return Forms(
+        np.array(nodes, dtype=np.int64), np.frombuffer("".join(text).encode("ascii"), dtype=np.uint8)
+    )
 
 
-def _steps(form: str, fields: Mapping[str, Field]) -> _Steps:
-    """Characters and fields, one by one."""
+def _steps(form: str, fields: Mapping[str, Field], number: int) -> _Steps:
+    """Characters and fields one by one, and the end."""
     parts = re.split(r"<(\w+)>", form)
-    return tuple(step for i, part in enumerate(parts) for step in ([fields[part]] if i % 2 else part))
+    steps = [step for i, part in enumerate(parts) for step in ([fields[part]] if i % 2 else part)]
+    return *steps, (Op.END, number)
 
 
-def _branch(forms: Sequence[tuple[_Steps, int]], nodes: list[list[int]], text: list[str]) -> int:
+def _branch(forms: Sequence[_Steps], nodes: list[list[int]], text: list[str]) -> int:
     """Add the nodes for what remains of each form; the first of them, or NO_MATCH for none."""
     if not forms:
         return NO_MATCH
-    at = len(nodes)
+    at, place = len(nodes), len(text)
     nodes.append([])
-    steps, number = forms[0]
-    alike = [form for form in forms if form[0][:1] == steps[:1]]
-    others = [form for form in forms if form[0][:1] != steps[:1]]
-    if not steps:
-        node = [Op.END, number, 0, NO_MATCH]
-    elif isinstance(steps[0], tuple):
-        op, column = steps[0]
-        node = [op, column, 0, _branch([(form[1:], n) for form, n in alike], nodes, text)]
-    else:
-        shared = _shared([form for form, _ in alike])
-        place = len(text)
-        text += shared
-        rest = [(form[len(shared) :], n) for form, n in alike]
-        node = [Op.LITERAL, place, len(shared), _branch(rest, nodes, text)]
-    nodes[at] = [*node, _branch(others, nodes, text)]
+    alike = [steps for steps in forms if steps[0] == forms[0][0]]
+    others = [steps for steps in forms if steps[0] != forms[0][0]]
+    literal = _shared(alike)
+    text += literal
+    rest = [steps[len(literal) :] for steps in alike]
+    op, column = Op.FORK, 0
+    if not isinstance(rest[0][0], str) and all(steps[0] == rest[0][0] for steps in rest):
+        op, column = rest[0][0]
+        rest = [steps[1:] for steps in rest if op != Op.END]
+    following = _branch(rest, nodes, text)
+    nodes[at] = [place, len(literal), op, column, following, _branch(others, nodes, text)]
     return at
 
 
@@ -125,38 +125,37 @@ def _shared(forms: Sequence[_Steps]) -> list[str]:
 
 
 @compiled_part
-def match(
-    nodes: Ints, text: Bytes, joined: Bytes, at: int, stop: int, ints: Ints, floats: Floats
-) -> int:
+def match(nodes: Ints, text: Bytes, joined: Bytes, at: int, stop: int, ints: Ints, floats: Floats) -> int:
     """The number of the form of ``joined[at:stop]``, its fields in ``ints`` and ``floats``, or NO_MATCH.
 
     After NO_MATCH the fields hold anything.
     """
     node = 0
     while node >= 0:
-        op, column = nodes[node, 0], nodes[node, 1]
-        if op == 0:
-            reached = _literal(joined, at, stop, text, column, nodes[node, 2])
-        elif op == 1:
-            reached = _integer(joined, at, stop, ints, column)
-        elif op == 2:
-            reached = _time(joined, at, stop, ints, column)
-        elif op == 3:
-            reached = _decimal(joined, at, stop, floats, column)
-        elif op == 4:
-            reached = _name(joined, at, stop, ints, column)
-        elif op == 5:
-            reached = _flag(joined, at, stop, ints, column)
-        elif op == 6:
-            reached = stop
-        elif at == stop:
-            return column
-        else:
-            reached = -1
+        reached = _literal(joined, at, stop, text, nodes[node, 0], nodes[node, 1])
+        op, column = nodes[node, 2], nodes[node, 3]
         if reached < 0:
-            node = nodes[node, 4]
-        else:
-            at, node = reached, nodes[node, 3]
+            node = nodes[node, 5]
+            continue
+        at = reached
+        if op == 1:
+            at, ints[column] = _digits(joined, at, stop)
+        elif op == 2:
+            at, ints[column] = _time(joined, at, stop)
+        elif op == 3:
+            at, floats[column] = _decimal(joined, at, stop)
+        elif op == 4:
+            ints[column] = at
+            at, ints[column + 1] = _name(joined, at, stop)
+        elif op == 5:
+            at, ints[column] = _flag(joined, at, stop)
+        elif op == 6:
+            at = stop
+        elif op == 7:
+            return column if at == stop else -1
+        if at < 0:
+            return -1
+        node = nodes[node, 4]
     return -1
 
 
@@ -178,62 +177,51 @@ _POWERS = np.array([float(10**n) for n in range(_MOST_DIGITS + 1)])
 
 @compiled_part
 def _digits(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
-    """A JSON integer of at most 18 digits and where it ends, or NO_MATCH for its end."""
+    """Where a JSON integer of at most 18 digits ends, or NO_MATCH; and its value."""
     value, end = 0, at
     last = min(stop, at + _MOST_DIGITS)
     while end < last and _ZERO <= joined[end] <= _NINE:
         value = value * 10 + (joined[end] - _ZERO)
         end += 1
-    if end == at or (joined[at] == _ZERO and end > at + 1):
-        end = -1
-    return value, end
+    if end == at or (end > at + 1 and joined[at] == _ZERO):
+        return -1, 0
+    return end, value
 
 
 @compiled_part
-def _integer(joined: Bytes, at: int, stop: int, ints: Ints, column: int) -> int:
-    value, end = _digits(joined, at, stop)
-    ints[column] = value
-    return end
+def _time(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
+    end, us = _digits(joined, at, stop)
+    if us < LEAST_US:
+        us *= 1_000
+    return end if 0 < us < END_US else -1, us
 
 
 @compiled_part
-def _time(joined: Bytes, at: int, stop: int, ints: Ints, column: int) -> int:
-    value, end = _digits(joined, at, stop)
-    if value < LEAST_US:
-        value *= 1_000
-    ints[column] = value
-    return end if 0 < value < END_US else -1
-
-
-@compiled_part
-def _decimal(joined: Bytes, at: int, stop: int, floats: Floats, column: int) -> int:
-    value, end = _digits(joined, at, stop)
+def _decimal(joined: Bytes, at: int, stop: int) -> tuple[int, float]:
+    end, value = _digits(joined, at, stop)
     decimals = 0
     if 0 <= end < stop and joined[end] == _POINT:
-        point = end
+        point, end = end, end + 1
         last = min(stop, at + _MOST_DIGITS + 1)
-        end += 1
         while end < last and _ZERO <= joined[end] <= _NINE:
             value = value * 10 + (joined[end] - _ZERO)
             end += 1
         decimals = end - point - 1
         if decimals == 0:
-            return -1
+            return -1, 0.0
         while value > _EXACT and value % 10 == 0 and decimals > 0:
             value //= 10
             decimals -= 1
-    floats[column] = value / _POWERS[decimals]
-    return end if value <= _EXACT else -1
+    return end if value <= _EXACT else -1, value / _POWERS[decimals]
 
 
 @compiled_part
-def _name(joined: Bytes, at: int, stop: int, ints: Ints, column: int) -> int:
+def _name(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
     end = at
     last = min(stop, at + LONGEST_NAME)
     while end < last and _in_names(joined[end]):
         end += 1
-    ints[column], ints[column + 1] = at, end - at
-    return end if end > at else -1
+    return end if end > at else -1, end - at
 
 
 @compiled_part
@@ -243,10 +231,11 @@ def _in_names(byte: int) -> bool:
 
 
 @compiled_part
-def _flag(joined: Bytes, at: int, stop: int, ints: Ints, column: int) -> int:
+def _flag(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
     end = _literal(joined, at, stop, _TRUE, 0, 4)
-    ints[column] = end >= 0
-    return end if end >= 0 else _literal(joined, at, stop, _FALSE, 0, 5)
+    if end >= 0:
+        return end, 1
+    return _literal(joined, at, stop, _FALSE, 0, 5), 0
 
 
 _TRUE = np.frombuffer(b"true", dtype=np.uint8)

@@ -41,6 +41,10 @@ class LineSettings(msgspec.Struct, frozen=True):
     outlier_pct: float = OUTLIER_PCT
     rules: RuleSettings = RuleSettings()
 
+    def shape(self) -> bytes:
+        """All of it but what only bounds the memory, to be compared with what tables were made with."""
+        return msgspec.json.encode((self.bars.rules, self.outlier_pct, self.rules))
+
 
 class Counts(msgspec.Struct):
     """What the line has made and met since the tape began.
@@ -65,7 +69,7 @@ class Counts(msgspec.Struct):
 class LineState(msgspec.Struct):
     """All that the line remembers: ``snapshot.pack`` makes a checkpoint of it."""
 
-    settings: bytes
+    shape: bytes
     kernel_version: int
     next_pos: int
     instruments: Instruments
@@ -158,7 +162,7 @@ class Line:
     def state(self) -> LineState:
         """All that is needed to go on from here, in another process if need be."""
         return LineState(
-            settings=msgspec.json.encode(self.settings),
+            shape=self.settings.shape(),
             kernel_version=KERNEL_VERSION,
             next_pos=self.next_pos,
             instruments=self.instruments,

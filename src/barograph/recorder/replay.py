@@ -30,6 +30,11 @@ from barograph.store import Commit
 from barograph.store.lake import Lake
 from barograph.tape import TapeReader
 
+STRIDE_RECORDS = 65_536
+"""Records in one commit: rows for a megabyte or two of Parquet, and less than 100 MB in memory."""
+CHECKPOINT_EVERY = 8
+"""Commits between two checkpoints: what a crash makes a replay do again."""
+
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
 
@@ -68,8 +73,8 @@ def replay(
     data: Path,
     settings: LineSettings | None = None,
     *,
-    stride_records: int = 65_536,
-    checkpoint_every: int = 8,
+    stride_records: int = STRIDE_RECORDS,
+    checkpoint_every: int = CHECKPOINT_EVERY,
     progress: Progress | None = None,
 ) -> ReplayResult:
     """Bring the tables of the data directory ``data`` up to the end of its tape.
@@ -84,15 +89,21 @@ def replay(
     Raises:
         SettingsError: the tables were made with other settings; ``barograph rebuild`` helps.
         StorageBusy: another process is writing the tables.
+        DataError: there is no tape.
         TapeCorrupt, StorageFull: what was committed stays; run again after the remedy.
     """
     places = _Places.of(data)
+    TapeReader(places.tape)  # before anything is made in a directory that is none of ours
     with hold(places.state / "line.lock"):
         return _drive(places, settings or LineSettings(), stride_records, checkpoint_every, progress)
 
 
 def rebuild(
-    data: Path, settings: LineSettings | None = None, *, progress: Progress | None = None
+    data: Path,
+    settings: LineSettings | None = None,
+    *,
+    stride_records: int = STRIDE_RECORDS,
+    progress: Progress | None = None,
 ) -> ReplayResult:
     """Make every table again from the whole tape, then put it in the old one's place.
 
@@ -101,9 +112,10 @@ def rebuild(
     places = _Places.of(data)
     aside = places.state / "rebuild"
     made = _Places(places.tape, aside / "lake", aside)
+    TapeReader(places.tape)
     with hold(places.state / "line.lock"):
         shutil.rmtree(aside, ignore_errors=True)
-        result = _drive(made, settings or LineSettings(), 65_536, 64, progress)
+        result = _drive(made, settings or LineSettings(), stride_records, CHECKPOINT_EVERY, progress)
         _exchange(places, made)
         shutil.rmtree(aside)
     return result
@@ -159,11 +171,11 @@ def _resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecal
 
 
 def _require_same(settings: LineSettings, state: LineState) -> None:
-    now = msgspec.json.encode(settings)
-    if now != state.settings or state.kernel_version != KERNEL_VERSION:
+    now = settings.shape()
+    if now != state.shape or state.kernel_version != KERNEL_VERSION:
         raise SettingsError(
             "the tables were made with other settings or by another version of the kernels "
-            f"(then {state.settings.decode()}, version {state.kernel_version}; "
+            f"(then {state.shape.decode()}, version {state.kernel_version}; "
             f"now {now.decode()}, version {KERNEL_VERSION}); "
             "put the settings back, or run `barograph rebuild` to make all tables again from the tape"
         )

@@ -36,7 +36,7 @@ def segment_files(tape: Path) -> dict[int, Path]:
         names = os.listdir(tape)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
-            f"there is no tape at {tape}; `barograph record` or `barograph tape import` make one"
+            f"there is no tape at {tape}; `barograph tape import` or `barograph simulate` makes one"
         ) from None
     found: dict[int, Path] = {}
     for name in sorted(names, key=lambda name: (name[:20], name.endswith(SEALED))):

@@ -50,7 +50,12 @@ def rebuild_tables(settings: Settings, common: Everywhere) -> ReplayResult:
     from barograph.cli.shaping import line_settings
 
     with progress("rebuilding", quiet=common.quiet) as report:
-        return recorder.rebuild(settings.data_dir, line_settings(settings), progress=report)
+        return recorder.rebuild(
+            settings.data_dir,
+            line_settings(settings),
+            stride_records=settings.replay.stride_records,
+            progress=report,
+        )
 
 
 def replay_fields(result: ReplayResult) -> dict[str, Any]:
@@ -67,5 +72,6 @@ def replay_fields(result: ReplayResult) -> dict[str, Any]:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files below ``folder``; 0 where there is none."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Bytes of all files below ``folder``, one with two names counted once; 0 where there is none."""
+    found = (file.stat() for file in folder.rglob("*") if file.is_file())
+    return sum({(stat.st_dev, stat.st_ino): stat.st_size for stat in found}.values())
