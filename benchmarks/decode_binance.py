@@ -5,7 +5,9 @@
 The peer is ``message_handler`` of cryptofeed's Binance feed with callbacks that do nothing
 (``pip install 'barograph[bench]'``); without it only ours is measured, and that is said.
 It takes one frame at a time and makes one object; ours makes columns, from runs of 1 (a
-lone live frame), 64 and 4,096 frames, with the clock offset, numbering and checks included.
+lone live frame), 64, 4,096 and 65,536 frames (a replay), with the clock offset, numbering and
+checks included. Kernels are compiled beforehand. ``mixed`` are the frames of a recording of
+USD-M futures beside the other, as they came, depth updates among them, for ours only.
 
 The frames are real where a recording is at hand (lines of ``nanoseconds frame``, gzipped),
 else made here in the same form. cryptofeed knows trades only as ``aggTrade`` events: it gets
@@ -34,8 +36,9 @@ from barograph.feeds.binance import FEED
 from barograph.records import Frames, Kind
 
 RECORDING = Path(__file__).resolve().parents[2] / "shared/data/tapes/binance-spot-btcusdt_20240808.jsonl.gz"
+FUTURES = "binance-usdm-btcusdt_20240808.jsonl.gz"
 MESSAGES = 8_192
-RUNS = (1, 64, 4_096)
+RUNS = (1, 64, 4_096, 65_536)
 REPETITIONS = 7
 KINDS = ("trade", "bookTicker")
 
@@ -50,6 +53,12 @@ def recorded(path: Path) -> dict[str, list[bytes]]:
             if kind in found:
                 found[kind].append(frame)
     return {kind: frames[:MESSAGES] for kind, frames in found.items()}
+
+
+def mixed(path: Path) -> list[bytes]:
+    """All frames of a recording, in their order."""
+    with gzip.open(path) as lines:
+        return [line.split(b" ", 1)[1].rstrip() for line in lines]
 
 
 def made() -> dict[str, list[bytes]]:
@@ -81,8 +90,11 @@ def runs_of(payloads: list[bytes], size: int) -> list[Frames]:
 
 def ours(payloads: list[bytes], size: int) -> tuple[Callable[[], object], int]:
     """A job that decodes the frames in runs of ``size``, and how many it decodes."""
-    runs = runs_of(payloads, size)
+    # Copies, since a replay finds each frame in a place of its own.
+    copies = [bytes(bytearray(p)) for _ in range(len(payloads), size, len(payloads)) for p in payloads]
+    runs = runs_of(payloads + copies, size)
     state = FEED.state()
+    FEED.decode(state, runs[0])
 
     def job() -> None:
         for run in runs:
@@ -198,6 +210,9 @@ def main() -> int:
         )
     peer = Peer() if there else None
     results = [measure(kind, frames[kind], peer) for kind in KINDS]
+    futures = options.recording.with_name(FUTURES)
+    if futures.is_file():
+        results.append(measure("mixed", mixed(futures), None))
     source = f"real frames of {options.recording.name}" if real else "frames made here"
     if options.json:
         print(json.dumps({"frames": source, "python": platform.python_version(), "results": results}))

@@ -36,6 +36,8 @@ CLAIMED_PER_S = 10_000
 
 TARGET_PER_S = 150_000
 WARM_FRAMES = 5_000
+ROUNDS = 3
+"""The best one counts: whatever else the machine does only makes it slower."""
 
 
 def recorded(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -140,7 +142,8 @@ def run(count: int) -> dict[str, Any]:
             with (place / f"{file}.txt").open("w") as out:
                 out.writelines(lines)
         measured_apart(place / "warm.txt", place / "warm")
-        return report(measured_apart(place / "recording.txt", place / "data"))
+        rounds = [measured_apart(place / "recording.txt", place / f"data-{n}") for n in range(ROUNDS)]
+        return report(min(rounds, key=lambda figures: figures["import_s"] + figures["replay_s"]))
 
 
 def main() -> None:

@@ -44,14 +44,14 @@ def python_of(name: str) -> Path:
     sys.stderr.write(f"making the environment {place} with {', '.join(environment.packages)}\n")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
     if environment.sees_ours:
-        _show_ours(place, python)
+        _show_ours(python)
     install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, *environment.packages], check=True, stdout=sys.stderr)
     stamp.write_text(repr(environment))
     return python
 
 
-def _show_ours(place: Path, python: Path) -> None:
+def _show_ours(python: Path) -> None:
     """Put our packages behind the environment's own. ``addsitedir`` also follows our editable install."""
     ours = sysconfig.get_path("purelib")
     asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]

@@ -179,7 +179,7 @@ MARKET_MICROSTRUCTURE = Table(
     key=("timestamp", "symbol", "venue"),
     time="timestamp",
     sort=("symbol", "venue", "timestamp"),
-    version=("revision", "as_of", "tape_pos"),
+    version=("revision", "tape_pos"),
 )
 
 ANOMALIES = Table(

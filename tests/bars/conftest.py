@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,11 @@ class Tape:
         record = self._record(ts, at, more)
         self.trades.append(
             {"record": record, "ts_us": START_US + ts, "price": price, "size": size, "side": side}
-            | {"instrument": more.get("instrument", 0), "seq": more.get("seq", ABSENT), "flags": more.get("flags", 0)}
+            | {
+                "instrument": more.get("instrument", 0),
+                "seq": more.get("seq", ABSENT),
+                "flags": more.get("flags", 0),
+            }
         )
         return record
 
@@ -51,7 +56,11 @@ class Tape:
         record = self._record(ts, at, more)
         self.quotes.append(
             {"record": record, "ts_us": START_US + ts, "bid_price": bid, "ask_price": ask}
-            | {"instrument": more.get("instrument", 0), "seq": more.get("seq", ABSENT), "flags": more.get("flags", 0)}
+            | {
+                "instrument": more.get("instrument", 0),
+                "seq": more.get("seq", ABSENT),
+                "flags": more.get("flags", 0),
+            }
         )
         return record
 
@@ -113,7 +122,7 @@ def cut(run: Run, start: int, stop: int) -> Run:
 def pieces(run: Run, cuts: Sequence[int]) -> Iterator[Run]:
     """``run`` cut at the records ``cuts``."""
     at = [0, *sorted(cuts), len(run)]
-    for start, stop in zip(at, at[1:], strict=False):
+    for start, stop in pairwise(at):
         if start < stop:
             yield cut(run, start, stop)
 
@@ -135,7 +144,9 @@ class Given:
 
         def wanted(parts, kind):
             rows = concatenate(parts, kind)
-            return rows.take((rows.instrument == instrument) & (rows.ts_us >= start_us) & (rows.ts_us < end_us))
+            return rows.take(
+                (rows.instrument == instrument) & (rows.ts_us >= start_us) & (rows.ts_us < end_us)
+            )
 
         return wanted(self.ticks, Ticks), wanted(self.quotes, Quotes)
 
@@ -214,9 +225,8 @@ def same_bits(a: Bars, b: Bars, but: Sequence[str] = ()) -> None:
 
 def final(bars: Bars) -> Bars:
     """The newest version of each minute, by instrument and time."""
-    newest: dict[tuple[int, int], int] = {}
-    for i, key in enumerate(zip(bars.instrument.tolist(), bars.timestamp_us.tolist(), strict=True)):
-        newest[key] = i
+    keys = zip(bars.instrument.tolist(), bars.timestamp_us.tolist(), strict=True)
+    newest = {key: i for i, key in enumerate(keys)}
     return bars.take(np.array([newest[key] for key in sorted(newest)], dtype=np.int64))
 
 

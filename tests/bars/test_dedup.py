@@ -131,6 +131,26 @@ def test_dense_ids_are_never_forgotten():
     assert len(snapshot.pack(deduplicator.state)) < 2_000
 
 
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("holes", [range(11, 100, 2), range(99, 10, -2)], ids=["upwards", "downwards"])
+def test_one_interval_is_left_when_all_holes_are_closed(holes):
+    deduplicator = Deduplicator()
+    deduplicator.advance(trades(range(10, 102, 2)), NO_QUOTES)
+    assert deduplicator.state.ticks[0].count[1] == 46
+    deduplicator.advance(trades([*holes, 9, 8]), NO_QUOTES)
+    memory = deduplicator.state.ticks[0]
+    assert (memory.count[1], memory.low[0], memory.high[0]) == (1, 8, 100)
+
+
+@pytest.mark.usefixtures("small_memory", "either_way")
+def test_nothing_is_forgotten_in_going_over_to_recent_ids():
+    deduplicator = Deduplicator()
+    ids = [*range(0, 16_000, 1_000), 500, 7]
+    deduplicator.advance(trades(ids), NO_QUOTES)
+    assert len(deduplicator.state.ticks[0].newer) > 0
+    assert deduplicator.advance(trades(ids), NO_QUOTES)[2].ticks == 18
+
+
 @pytest.mark.usefixtures("small_memory", "either_way")
 def test_horizon_of_hashes():
     ids = np.random.default_rng(5).permutation(10_000)[:2_000] * 1_000_003

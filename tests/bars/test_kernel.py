@@ -70,7 +70,7 @@ class Model:
 
     def _move(self, kind: int, stream: int, recv_us: int, plausible: list[int]) -> None:
         if kind in (Kind.OPEN, Kind.CLOSE):
-            if self.live.pop(stream, None) is not None or kind == Kind.CLOSE and stream in self.live:
+            if self.live.pop(stream, None) is not None:
                 self.ended.add(stream)
                 self.carried[stream].clear()
             if kind == Kind.OPEN:
@@ -120,7 +120,13 @@ def bits_of(bars: Bars, i: int) -> bytes:
 def rows_of(bars: Bars) -> list[tuple]:
     """As the model writes them."""
     return [
-        (int(bars.record[i]), int(bars.timestamp_us[i]), int(bars.instrument[i]), int(bars.revision[i]), bits_of(bars, i))
+        (
+            int(bars.record[i]),
+            int(bars.timestamp_us[i]),
+            int(bars.instrument[i]),
+            int(bars.revision[i]),
+            bits_of(bars, i),
+        )
         for i in range(len(bars))
     ]
 
@@ -199,7 +205,9 @@ def test_no_column_depends_on_anything_after_its_minute(kit, seed, at):
         return concatenate([rows.take(rows.ts_us < end), others.take(others.ts_us >= end)], type(rows))
 
     bars = batch(run.ticks, run.quotes)
-    changed = batch(with_another_future(run.ticks, other.ticks), with_another_future(run.quotes, other.quotes))
+    changed = batch(
+        with_another_future(run.ticks, other.ticks), with_another_future(run.quotes, other.quotes)
+    )
     kit.same_bits(bars.take(bars.timestamp_us <= middle), changed.take(changed.timestamp_us <= middle))
 
 
@@ -338,7 +346,9 @@ def test_a_second_recording_of_the_same_hours_closes_its_minutes_by_its_own_stre
     for second in (0, 60, 120, 180):
         tape.trade(second * kit.SECOND, 100.0, stream=0)
     tape.record(181 * kit.SECOND, Kind.CLOSE, stream=0)
-    closings = [tape.trade(s * kit.SECOND, 50.0, stream=1, instrument=1, recv=10_000_000_000) for s in (0, 62, 122)]
+    closings = [
+        tape.trade(s * kit.SECOND, 50.0, stream=1, instrument=1, recv=10_000_000_000) for s in (0, 62, 122)
+    ]
     bars = BarKernel(BarSettings()).advance(tape.run()).bars
     second = bars.take(bars.instrument == 1)
     assert second.record.tolist() == closings[1:]

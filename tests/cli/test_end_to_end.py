@@ -159,10 +159,10 @@ def test_the_demo_on_a_recording_and_what_it_says_to_try(
 
 
 def test_a_lock_that_is_held_gives_75(call: Any, data: Path) -> None:
-    from barograph.recorder.lock import hold
+    from barograph.disk import Lock
 
     call("simulate", "--start", "2024-08-09", "--duration", "1m", "--data", data)
-    with hold(data / "state" / "line.lock"):
+    with Lock(data / "state" / "line.lock", "in use"):
         assert "being written" in call("replay", "--data", data, code=75).err
         assert "being written" in call("doctor", "--data", data).out
     call("replay", "--data", data)

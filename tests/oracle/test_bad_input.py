@@ -70,39 +70,27 @@ def test_truncated_gzip_keeps_all_before_the_cut(
     assert count(ask, data, "quotes") == len(expected.quotes)
 
 
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
+NO_RECORDINGS = {
+    "empty.txt": b"",
+    "empty.gz": gzip.compress(b""),
+    "garbage.txt": Random(5).randbytes(300_000),
+    "garbage.gz": gzip.compress(Random(5).randbytes(300_000)),
+    "not-gzip.gz": b"\x1f\x8b" + Random(6).randbytes(1_000),
+}
 
 
-def _empty_gzip(path: Path) -> None:
-    path.write_bytes(gzip.compress(b""))
-
-
-def _garbage(path: Path) -> None:
-    path.write_bytes(Random(5).randbytes(300_000))
-
-
-def _packed_garbage(path: Path) -> None:
-    path.write_bytes(gzip.compress(Random(5).randbytes(300_000)))
-
-
-def _not_gzip(path: Path) -> None:
-    path.write_bytes(b"\x1f\x8b" + Random(6).randbytes(1_000))
-
-
-@pytest.mark.parametrize("spoil", [_empty, _empty_gzip, _garbage, _packed_garbage, _not_gzip])
 def test_what_is_no_recording_is_refused_and_leaves_all_as_it_was(
-    cli: Cli, ask: Ask, data: Path, tmp_path: Path, sound: Path, spoil: Callable[[Path], None]
+    cli: Cli, ask: Ask, data: Path, tmp_path: Path, sound: Path
 ) -> None:
     assert cli("tape", "import", sound, "--feed", "binance", "--data", data).returncode == 0
     before = cli("tape", "list", "--json", "--data", data).stdout
-    bad = tmp_path / "bad.gz"
-    spoil(bad)
-
-    done = cli("tape", "import", bad, "--feed", "binance", "--data", data)
-    assert done.returncode == DATA_ERROR, done.stderr
-    assert "bad.gz" in done.stderr
-    assert "Traceback" not in done.stderr
+    for name, content in NO_RECORDINGS.items():
+        bad = tmp_path / name
+        bad.write_bytes(content)
+        done = cli("tape", "import", bad, "--feed", "binance", "--data", data)
+        assert done.returncode == DATA_ERROR, f"{name}: {done.stderr}"
+        assert name in done.stderr
+        assert "Traceback" not in done.stderr
     assert cli("tape", "list", "--json", "--data", data).stdout == before
     assert cli("tape", "verify", "--data", data).returncode == 0
     assert cli("replay", "--data", data).returncode == 0

@@ -27,7 +27,7 @@ from barograph.tape import TapeWriter, import_recording
 
 from . import synthetic
 
-STRIDE = 400
+STRIDE = 150
 WHOLE = 65_536
 PARTS = 4
 WATCHER = Path(__file__).with_name("watching.py")
@@ -73,19 +73,22 @@ def test_reader_sees_only_what_history_holds(recordings: Path, tmp_path: Path, n
     data.mkdir()
     parts = list(parts_of(recording, tmp_path))
     command = [sys.executable, str(WATCHER), str(data), str(done), str(seen_path)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
         try:
             for part in parts:
+                # A part comes only after another look, so that there are looks at every stage.
+                assert watcher.stdout.readline(), "the reader has died"
                 take_in(data, part, STRIDE)
                 Lake(data / "lake").seal(all=True)
         finally:
             done.touch()
-        _, told = watcher.communicate()
-    assert watcher.returncode == 0, told
+        watcher.communicate()
+    assert watcher.returncode == 0
 
     seen = json.loads(seen_path.read_text())
     assert seen["errors"] == []
-    assert seen["looks"] >= 3
+    assert seen["looks"] > PARTS
     for part in parts:
         take_in(tmp_path / "alone", part, WHOLE)
     known = history(tmp_path / "alone")

@@ -1,14 +1,16 @@
 """Read a data directory over and over while others write it, until they say that they are done.
 
 A program of its own: ``python watching.py DATA DONE SEEN``. It asks for all minutes and counts
-ticks and quotes until the file DONE is there, then once more, and writes to SEEN (JSON) every
-different row that it was ever shown, how often it asked, and errors, which must be none.
+ticks and quotes until the file DONE is there, then once more, with a line on standard output
+after each look. SEEN (JSON) gets every different row that it was ever shown, how often it asked,
+and errors, which must be none.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,11 @@ def main(data: Path, done: Path, seen_path: Path) -> None:
             continue
         looks += 1
         counts.append(count)
-        keys = [(row["symbol"], row["venue"], row["timestamp"]) for row in rows]
-        errors += [f"minute twice in one answer: {key}" for key in keys if keys.count(key) > 1]
+        keys = Counter((row["symbol"], row["venue"], row["timestamp"]) for row in rows)
+        errors += [f"minute {key} {n} times in one answer" for key, n in keys.items() if n > 1]
         errors += [f"rows went away: {a} to {b}" for a, b in pairwise(counts) if b < a]
+        sys.stdout.write(f"{looks}\n")
+        sys.stdout.flush()
         seen |= dict.fromkeys(json.dumps(row, sort_keys=True) for row in rows)
     answer = {
         "looks": looks,

@@ -32,7 +32,7 @@ def test_save_given_no_space_keeps_the_old_checkpoint(tmp_path: Path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        with pytest.raises(StorageFull, match="free some space"):
+        with pytest.raises(StorageFull, match="no space left"):
             checkpoints.save(bytes(1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from barograph.clock import NS_PER_US, ManualClock
+from barograph.disk import Lock
 from barograph.errors import DataError, StorageBusy, StoreCorrupt, UsageError
 from barograph.market.lazy import lazy
 from barograph.store import Commit, Lake, Scan, Sql, read
-from barograph.store.locks import Lock
 from barograph.store.views import table_sql
 from barograph.tables import TABLES
 
@@ -114,7 +114,7 @@ def test_commit_given_null_where_none_may_be_is_refused(lake: Lake) -> None:
 def test_commit_while_another_lake_commits_is_refused(lake: Lake) -> None:
     lake.commit(commit(0, 1))
     other = Lake(lake.root)
-    with pytest.raises(StorageBusy, match="committing"):
+    with pytest.raises(StorageBusy, match="being committed to"):
         other.commit(commit(1, 2))
     lake.close()
     other.commit(commit(1, 2))
@@ -416,9 +416,9 @@ def test_a_listing_stays_right_when_its_day_is_sealed_again(
 
 def test_seal_while_another_process_seals_is_refused(lake: Lake) -> None:
     lake.commit(commit(0, 5, ticks=[tick(DAY_0, 0)]))
-    lock = Lock(lake.root / ".hot" / "seal.lock")
-    lock.acquire("sealing")
-    with pytest.raises(StorageBusy, match="sealing"):
+    with (
+        Lock(lake.root / ".hot" / "seal.lock", "in use"),
+        pytest.raises(StorageBusy, match=f"sealed by process {os.getpid()}"),
+    ):
         lake.seal()
-    lock.release()
     assert len(lake.seal()) == 1

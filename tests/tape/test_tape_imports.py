@@ -303,6 +303,13 @@ def test_lines_over_the_bound_are_left_out_and_told(
     assert len(records()) == 5
 
 
+def test_what_is_imported_is_synced(tape: Path, clock: ManualClock, tmp_path: Path) -> None:
+    (tmp_path / "recording.txt").write_bytes(text(LINES))
+    with TapeWriter(tape, clock=clock, fsync_interval_s=3600) as writer:
+        result = import_recording(writer, tmp_path / "recording.txt", "sim")
+        assert writer.synced_pos == result.next_pos == 52
+
+
 def test_progress_is_told_in_bytes_of_the_file(imported: Callable[..., ImportResult]) -> None:
     told: list[tuple[int, int]] = []
     content = gzip.compress(text(LINES))

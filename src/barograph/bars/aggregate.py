@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 
 from barograph.bars.compiled import compiled_part
-from barograph.bars.order import RowColumns
+from barograph.bars.order import POS, SIDE, TS
 from barograph.bars.signing import aggressor, tick_direction
-from barograph.rows import Floats
+from barograph.rows import Floats, Ints
 
 # Columns of a bar's values; the first MADE are made here, the others by the roll.
 OPEN, HIGH, LOW, PRICE, EXEC_PRICE, VOLUME, NOTIONAL, TRADE_COUNT = range(8)
@@ -32,24 +32,24 @@ Span = tuple[int, int, int, int]
 
 @compiled_part
 def last_quote_at(
-    quotes: RowColumns, first: int, end: int, trade: tuple[int, int], bid: float, ask: float
+    rows: Ints, amounts: Floats, quotes: tuple[int, int], trade: int, bid: float, ask: float
 ) -> tuple[float, float]:
-    """The quote that a trade at ``trade`` = (ts, tape position) met.
+    """The quote that the row ``trade`` met.
 
-    ``bid`` and ``ask`` are of the last quote before ``ts``. Of the quotes from ``first`` on,
-    which are not earlier, those at the very ``ts`` count if they came earlier on the tape.
+    ``bid`` and ``ask`` are of the last quote before its time. Of the rows ``quotes`` = (first,
+    end), which are not earlier, those of the very same time count if they came earlier on the tape.
     """
-    here = first
-    while here < end and quotes.ts[here] == trade[0]:
-        if quotes.pos[here] < trade[1]:
-            bid, ask = quotes.x[here], quotes.y[here]
+    here = quotes[0]
+    while here < quotes[1] and rows[here, TS] == rows[trade, TS]:
+        if rows[here, POS] < rows[trade, POS]:
+            bid, ask = amounts[here, 0], amounts[here, 1]
         here += 1
     return bid, ask
 
 
 @compiled_part
 def aggregate(
-    trades: RowColumns, quotes: RowColumns, span: Span, exec_from_us: int, carry: Floats, made: Floats
+    rows: Ints, amounts: Floats, span: Span, exec_from_us: int, carry: Floats, made: Floats
 ) -> None:
     """Make one bar of the rows of ``span`` into ``made`` (MADE,); move ``carry`` (CARRY,) on.
 
@@ -58,19 +58,19 @@ def aggregate(
     """
     first, last, quote, quote_end = span
     price, direction, bid, ask = carry[0], carry[1], carry[2], carry[3]
-    opened = trades.x[first] if first < last else price
+    opened = amounts[first, 0] if first < last else price
     high, low, exec_price = opened, opened, math.nan
     volume, notional, bought, sold, squares = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(first, last):
-        ts = trades.ts[i]
-        here, size = trades.x[i], trades.y[i]
-        while quote < quote_end and quotes.ts[quote] < ts:
-            bid, ask = quotes.x[quote], quotes.y[quote]
+        ts = rows[i, TS]
+        here, size = amounts[i, 0], amounts[i, 1]
+        while quote < quote_end and rows[quote, TS] < ts:
+            bid, ask = amounts[quote, 0], amounts[quote, 1]
             quote += 1
         direction = tick_direction(here, price, direction)
-        side = float(trades.side[i])
+        side = float(rows[i, SIDE])
         if side == 0.0:
-            met_bid, met_ask = last_quote_at(quotes, quote, quote_end, (ts, trades.pos[i]), bid, ask)
+            met_bid, met_ask = last_quote_at(rows, amounts, (quote, quote_end), i, bid, ask)
             side = aggressor(here, met_bid, met_ask, direction)
         if side > 0.0:
             bought += size
@@ -87,7 +87,7 @@ def aggregate(
         notional += here * size
         price = here
     if quote < quote_end:
-        bid, ask = quotes.x[quote_end - 1], quotes.y[quote_end - 1]
+        bid, ask = amounts[quote_end - 1, 0], amounts[quote_end - 1, 1]
     made[OPEN], made[HIGH], made[LOW], made[PRICE], made[EXEC_PRICE] = opened, high, low, price, exec_price
     made[VOLUME], made[NOTIONAL], made[TRADE_COUNT] = volume, notional, last - first
     made[BUY_VOLUME], made[SELL_VOLUME], made[BID_PRICE], made[ASK_PRICE] = bought, sold, bid, ask

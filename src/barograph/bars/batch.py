@@ -6,8 +6,9 @@ import numpy as np
 
 from barograph.bars.aggregate import VALUES
 from barograph.bars.columns import as_bars
-from barograph.bars.order import RowColumns, group_rows, sort_rows
-from barograph.bars.series import Series, quote_rows, trade_rows
+from barograph.bars.incoming import quote_columns, tick_columns
+from barograph.bars.order import ROW_COLUMNS, Rows, group_quotes, group_ticks, sort_rows
+from barograph.bars.series import Series
 from barograph.bars.settings import BarSettings
 from barograph.clock import DAY_US, MINUTE_US, US_PER_S
 from barograph.errors import UsageError
@@ -20,17 +21,24 @@ def unused_flags(settings: BarSettings) -> int:
     return Flag.NONPOSITIVE | Flag.CROSSED | (Flag.OUTLIER if settings.exclude_outliers else 0)
 
 
-def _group(instrument: Codes, rows: RowColumns, n_instruments: int) -> tuple[RowColumns, Ints]:
-    """Rows grouped by instrument, each group in order; ``ends[k]`` is where group k ends."""
-    ends = np.cumsum(np.bincount(instrument, minlength=n_instruments))
-    grouped = RowColumns(*(np.empty_like(column) for column in rows))
-    next_at = np.concatenate([[0], ends[:-1]])
-    group_rows(instrument, next_at, rows, grouped)
+def _ends(instrument: Codes, n_instruments: int, first: int) -> Ints:
+    """Where the rows of each instrument end when they are put together from ``first`` on."""
+    return first + np.cumsum(np.bincount(instrument, minlength=n_instruments))
+
+
+def _group(ticks: Ticks, quotes: Quotes, n_instruments: int) -> tuple[Rows, Ints, Ints]:
+    """Rows by instrument, each in order; where the trades, and where the quotes of each end."""
+    n = len(ticks)
+    rows, amounts = np.empty((n + len(quotes), ROW_COLUMNS), dtype=np.int64), np.empty((n + len(quotes), 2))
+    trade_ends = _ends(ticks.instrument, n_instruments, 0)
+    quote_ends = _ends(quotes.instrument, n_instruments, n)
+    group_ticks(tick_columns(ticks), np.append(0, trade_ends[:-1]), rows, amounts)
+    group_quotes(quote_columns(quotes), np.append(n, quote_ends[:-1]), rows, amounts)
     first = 0
-    for last in ends.tolist():
-        sort_rows(grouped, first, last)
+    for last in np.append(trade_ends, quote_ends).tolist():
+        sort_rows(rows, amounts, first, last)
         first = last
-    return grouped, ends
+    return Rows(rows, amounts, n), trade_ends, quote_ends
 
 
 def batch(
@@ -65,23 +73,20 @@ def batch(
     if not len(ticks) and not len(quotes):
         return none_of(Bars)
     n_instruments = 1 + max(int(rows.instrument.max()) for rows in (ticks, quotes) if len(rows))
-    trades, trade_ends = _group(ticks.instrument, trade_rows(ticks), n_instruments)
-    changes, quote_ends = _group(quotes.instrument, quote_rows(quotes), n_instruments)
-    return _all_series(trades, changes, np.column_stack([trade_ends, quote_ends]), settings, interval_us)
+    rows, trade_ends, quote_ends = _group(ticks, quotes, n_instruments)
+    return _all_series(rows, np.column_stack([trade_ends, quote_ends]), settings, interval_us)
 
 
-def _all_series(
-    trades: RowColumns, quotes: RowColumns, ends: Ints, settings: BarSettings, interval_us: int
-) -> Bars:
+def _all_series(rows: Rows, ends: Ints, settings: BarSettings, interval_us: int) -> Bars:
     """Each instrument's series, one after the other."""
     keys, values = [np.empty((0, 3), dtype=np.int64)], [np.empty((0, VALUES))]
-    trade, quote = 0, 0
+    trade, quote = 0, rows.n_trades
     for k, (trade_end, quote_end) in enumerate(ends.tolist()):
         span = (trade, trade_end, quote, quote_end)
         trade, quote = trade_end, quote_end
         if span[0] == span[1] and span[2] == span[3]:
             continue
-        starts, made = Series(settings, interval_us).advance(trades, quotes, span)
+        starts, made = Series(settings, interval_us).advance(rows.rows, rows.amounts, span)
         keys.append(np.column_stack([starts, np.full(len(starts), k), np.zeros(len(starts), dtype=np.int64)]))
         values.append(made)
     key = np.concatenate(keys)

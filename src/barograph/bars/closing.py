@@ -95,12 +95,14 @@ def carry_into(here: int, pools: Pools) -> Floats:
 def remake(k: int, here: int, pools: Pools, limits: Limits) -> bool:
     """Make the minute ``here`` of its rows; whether what it leaves to the next has changed."""
     minutes, values, instrument = pools.minutes, pools.values[here], pools.instruments[k]
-    rows, n_trades, n_rows = gather(here, pools)
+    rows, amounts, n_trades = gather(here, pools)
     carry, made = carry_into(here, pools), np.empty(MADE)
     start_us = minutes[here, START]
-    aggregate(rows, rows, (0, n_trades, n_trades, n_rows), start_us + limits.lateness_us, carry, made)
+    span = (0, n_trades, n_trades, len(rows))
+    aggregate(rows, amounts, span, start_us + limits.lateness_us, carry, made)
     fresh = minutes[here, STATUS] & CLOSED == 0
-    moved, changed = fresh, fresh
+    moved: bool = fresh
+    changed: bool = fresh
     for column in (PRICE, DIRECTION, BID_PRICE, ASK_PRICE):
         moved = moved or differ(made[column], values[column])
     for column in range(DIRECTION):  # which is carried on but is no column of the table

@@ -34,7 +34,7 @@ from barograph.bars.pools import (
     place,
 )
 from barograph.bars.rebuild import Extent, Piece, rebuild
-from barograph.bars.recalling import AT_ONCE_US, Source, as_quotes, bring_back, choose, made_hot
+from barograph.bars.recalling import AT_ONCE_US, Source, bring_back, choose, made_hot
 from barograph.bars.revisions import assign, look_up, no_stretches
 from barograph.bars.run import Unrevised
 from barograph.bars.settings import BarSettings
@@ -98,10 +98,9 @@ class Crossings:
             return
         cool(due, memory.pools, self.limits)
         end_us = choose(cold, AT_ONCE_US, memory.pools)
-        trades, quotes = self.source.rows(k, start_us, end_us)
-        memory.room_for_rows(len(trades.ts) + len(quotes.ts))
-        bring_back(k, trades, memory.pools)
-        bring_back(k, as_quotes(quotes), memory.pools)
+        rows = self.source.rows(k, start_us, end_us)
+        memory.room_for_rows(len(rows.rows))
+        bring_back(k, rows.rows, rows.amounts, memory.pools)
         made_hot(k, cold, memory.pools)
 
     def _rebuild(self, k: int, pos: int, until_us: int) -> list[Emitted]:

@@ -64,8 +64,9 @@ def cool(due: Ints, pools: Pools, limits: Limits) -> None:
 def forget(k: int, keep: int, window: int, pools: Pools, revisions: Ints) -> int:
     """Drop the oldest minutes of instrument ``k`` until ``keep`` closed ones are left; how many.
 
-    None while a minute waits to be made again: it may need those before it. Start and revision of each go to ``revisions``;
-    the first ``window`` that are left can no longer be revised here, for want of those before.
+    None while a minute waits to be made again: it may need those before it. Start and
+    revision of each go to ``revisions``. The first ``window`` that are left can no longer be
+    revised here, for want of those before them.
     """
     meta, minutes, instrument = pools.meta, pools.minutes, pools.instruments[k]
     if instrument[STALE_US] != FOREVER:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from barograph.bars.compiled import compiled, compiled_part
+from barograph.bars.incoming import QuoteColumns, TickColumns
+from barograph.bars.order import QUOTE
 from barograph.bars.pools import (
     COLD,
     CURSOR,
@@ -18,7 +20,6 @@ from barograph.bars.pools import (
     FORGOTTEN,
     NEVER,
     NONE,
-    QUOTE,
     SEEN,
     STALE,
     STALE_US,
@@ -44,7 +45,7 @@ from barograph.bars.watermark import (
 )
 from barograph.clock import MINUTE_US, NS_PER_US
 from barograph.records import Kind
-from barograph.rows import Bits, Codes, Floats, Ints, Sides
+from barograph.rows import Floats, Ints
 
 FRAME, OPENED, CLOSED, CLOCK = int(Kind.FRAME), int(Kind.OPEN), int(Kind.CLOSE), int(Kind.CLOCK)
 
@@ -85,33 +86,10 @@ class RunColumns(NamedTuple):
     mark_ts: Ints
 
 
-class TickColumns(NamedTuple):
-    """The ticks of a run."""
-
-    record: Ints
-    ts: Ints
-    instrument: Codes
-    price: Floats
-    size: Floats
-    side: Sides
-    seq: Ints
-    flags: Bits
-
-
-class QuoteColumns(NamedTuple):
-    """The quotes of a run."""
-
-    record: Ints
-    ts: Ints
-    instrument: Codes
-    bid: Floats
-    ask: Floats
-    seq: Ints
-    flags: Bits
-
-
 @compiled
-def join(run: RunColumns, ticks: TickColumns, quotes: QuoteColumns, unused_flags: int, intake: Intake) -> None:
+def join(
+    run: RunColumns, ticks: TickColumns, quotes: QuoteColumns, unused_flags: int, intake: Intake
+) -> None:
     """Fill ``intake``: marks, ticks and quotes of each record one behind the other."""
     records, rows, amounts, first_pos = intake.records, intake.rows, intake.amounts, run.first_pos[0]
     tick, quote, mark, at = 0, 0, 0, 0
@@ -204,16 +182,44 @@ def take_in(end: int, cursor: Ints, intake: Intake, pools: Pools, limits: Limits
 
 
 @compiled_part
-def move(stream: int, kind: int, newest: int, pools: Pools, due: Ints) -> int:
-    """Move the watermarks for a record that is no clock; how many instruments are due."""
+def is_control(kind: int) -> bool:
+    """Whether a record of this kind may move watermarks without a row."""
+    return kind in (OPENED, CLOSED, CLOCK)
+
+
+@compiled_part
+def look_at(
+    record: int, at: int, rows: Ints, horizon_us: int, lane: int, carried: npt.NDArray[np.uint8]
+) -> tuple[int, int, bool]:
+    """The rows of ``record``, which begin at ``at``: newest plausible time, where they end.
+
+    And whether the stream of ``lane`` (-1: none) meets an instrument for the first time.
+    """
+    newest, meets = NEVER, False
+    while at < len(rows) and rows[at, RECORD] == record:
+        if newest < rows[at, ROW_TS] <= horizon_us:
+            newest = rows[at, ROW_TS]
+        if lane >= 0 and rows[at, ROW_SIDE] != MARK and carried[lane, rows[at, INSTRUMENT]] == 0:
+            meets = True
+        at += 1
+    return newest, at, meets
+
+
+@compiled_part
+def move(stream: int, kind: int, newest: int, quiet_us: int, pools: Pools, due: Ints) -> int:
+    """Move the watermarks as a record says; how many instruments are due.
+
+    ``quiet_us`` is what a clock record lifts everything to.
+    """
+    if kind == CLOCK:
+        return pass_time(quiet_us, pools, due)
+    if not is_control(kind):
+        return push(stream, max(newest, pools.streams[stream, NEWEST_US]), pools, due)
     n_due = 0
-    if kind == OPENED or kind == CLOSED:
-        if pools.streams[stream, PHASE] == LIVE:
-            n_due = end_stream(stream, pools, due)
-        if kind == OPENED:
-            start_stream(stream, pools)
-    else:
-        n_due = push(stream, max(newest, pools.streams[stream, NEWEST_US]), pools, due)
+    if pools.streams[stream, PHASE] == LIVE:
+        n_due = end_stream(stream, pools, due)
+    if kind == OPENED:
+        start_stream(stream, pools)
     return n_due
 
 
@@ -229,31 +235,20 @@ def scan(cursor: Ints, intake: Intake, pools: Pools, limits: Limits, due: Ints) 
     A stream lives from its opening, or from its first frame where the tape has no opening;
     rows of other records (refills) do not bring one to life.
     """
-    records, rows, max_ahead_us = intake.records, intake.rows, limits.max_ahead_us
-    streams, carried = pools.streams, pools.carried
-    n_rows, at = len(rows), cursor[ROWS_SEEN]
+    records, rows, streams = intake.records, intake.rows, pools.streams
+    at = cursor[ROWS_SEEN]
     for record in range(cursor[RECORDS_SEEN], len(records)):
-        kind, stream, newest, begin = records[record, KIND], records[record, STREAM], NEVER, at
-        horizon_us, lane, meets = records[record, RECV_US] + max_ahead_us, streams[stream, LANE], False
-        while at < n_rows and rows[at, RECORD] == record:
-            if newest < rows[at, ROW_TS] <= horizon_us:
-                newest = rows[at, ROW_TS]
-            if lane >= 0 and rows[at, ROW_SIDE] != MARK and carried[lane, rows[at, INSTRUMENT]] == 0:
-                meets = True
-            at += 1
+        kind, stream, n_due = records[record, KIND], records[record, STREAM], 0
         if kind == FRAME and streams[stream, PHASE] == UNSEEN:
-            if not take_in(begin, cursor, intake, pools, limits):
-                return MINUTES_FULL
-            start_stream(stream, pools)
-        n_due = 0
-        control = kind == OPENED or kind == CLOSED or kind == CLOCK
-        if control or meets or newest >= streams[stream, NEXT_US]:
             if not take_in(at, cursor, intake, pools, limits):
                 return MINUTES_FULL
-            if kind == CLOCK:
-                n_due = pass_time(records[record, RECV_US], pools, limits, due)
-            else:
-                n_due = move(stream, kind, newest, pools, due)
+            start_stream(stream, pools)
+        horizon_us = records[record, RECV_US] + limits.max_ahead_us
+        newest, at, meets = look_at(record, at, rows, horizon_us, streams[stream, LANE], pools.carried)
+        if meets or newest >= streams[stream, NEXT_US] or is_control(kind):
+            if not take_in(at, cursor, intake, pools, limits):
+                return MINUTES_FULL
+            n_due = move(stream, kind, newest, records[record, RECV_US] - limits.grace_us, pools, due)
         elif newest > streams[stream, NEWEST_US]:
             streams[stream, NEWEST_US] = newest
         cursor[RECORDS_SEEN] = record + 1
@@ -261,4 +256,4 @@ def scan(cursor: Ints, intake: Intake, pools: Pools, limits: Limits, due: Ints) 
         if n_due > 0:
             cursor[DUE] = n_due
             return WORK_DUE
-    return FINISHED if take_in(n_rows, cursor, intake, pools, limits) else MINUTES_FULL
+    return FINISHED if take_in(len(rows), cursor, intake, pools, limits) else MINUTES_FULL

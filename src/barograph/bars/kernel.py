@@ -7,16 +7,14 @@ over the sorted rows the same in all but ``revision``, ``as_of`` and ``tape_pos`
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from barograph.bars.batch import unused_flags
 from barograph.bars.closing import pending, waiting
 from barograph.bars.columns import as_bars
 from barograph.bars.crossing import Crossings, Emitted
 from barograph.bars.eviction import cool, forget
+from barograph.bars.incoming import owned, quote_columns, tick_columns
 from barograph.bars.intake import (
     CURSOR_ENTRIES,
     DUE,
@@ -30,14 +28,13 @@ from barograph.bars.intake import (
     ROW_SIDE,
     ROW_TS,
     Intake,
-    QuoteColumns,
     RunColumns,
-    TickColumns,
     join,
     scan,
 )
 from barograph.bars.memory import Memory
-from barograph.bars.pools import COUNT, DEEP, FOREVER, QUOTE, SEEN, Limits
+from barograph.bars.order import QUOTE
+from barograph.bars.pools import COUNT, DEEP, FOREVER, SEEN, Limits
 from barograph.bars.recalling import Source
 from barograph.bars.revisions import assign, no_stretches
 from barograph.bars.run import Advance, Recall, Run, Unrevised
@@ -137,11 +134,9 @@ class BarKernel:
             return None
         found = np.empty(pending(due, pools, np.empty(0, dtype=np.int64)), dtype=np.int64)
         pending(due, pools, found)
-        touched = [(pools.minutes, found), (pools.values, found), (pools.instruments, slice(None))]
-        before = [array[index].copy() for array, index in touched]
+        minutes, values, instruments = pools.minutes[found], pools.values[found], pools.instruments.copy()
         emitted = Crossings(self._settings, self._limits, self._memory).look(due, FOREVER)
-        for (array, index), values in zip(touched, before, strict=True):
-            array[index] = values
+        pools.minutes[found], pools.values[found], pools.instruments[:] = minutes, values, instruments
         return emitted
 
     def _work_to_the_end(self, due: Ints) -> Emitted:
@@ -187,13 +182,6 @@ class BarKernel:
                 memory.revisions[k] = assign(stretches, gone[:, 0], gone[:, 1])
 
 
-def _owned(column: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
-    """``column`` as the compiled functions know it: another layout would cost another compilation."""
-    if column.dtype == dtype and column.flags.carray:
-        return column
-    return np.array(column, dtype=dtype, order="C")
-
-
 def _intake(run: Run, unused: int) -> Intake:
     """The rows of the run in one sequence."""
     ticks, quotes = run.ticks, run.quotes
@@ -205,32 +193,13 @@ def _intake(run: Run, unused: int) -> Intake:
     )
     run_columns = RunColumns(
         np.array([run.first_pos], dtype=np.int64),
-        _owned(run.recv_ns, np.int64),
-        _owned(run.kind, np.uint8),
-        _owned(run.stream, np.uint32),
-        _owned(run.mark_record, np.int64),
-        _owned(run.mark_ts_us, np.int64),
+        owned(run.recv_ns, np.int64),
+        owned(run.kind, np.uint8),
+        owned(run.stream, np.uint32),
+        owned(run.mark_record, np.int64),
+        owned(run.mark_ts_us, np.int64),
     )
-    tick_columns = TickColumns(
-        _owned(ticks.record, np.int64),
-        _owned(ticks.ts_us, np.int64),
-        _owned(ticks.instrument, np.int32),
-        _owned(ticks.price, np.float64),
-        _owned(ticks.size, np.float64),
-        _owned(ticks.side, np.int8),
-        _owned(ticks.seq, np.int64),
-        _owned(ticks.flags, np.int16),
-    )
-    quote_columns = QuoteColumns(
-        _owned(quotes.record, np.int64),
-        _owned(quotes.ts_us, np.int64),
-        _owned(quotes.instrument, np.int32),
-        _owned(quotes.bid_price, np.float64),
-        _owned(quotes.ask_price, np.float64),
-        _owned(quotes.seq, np.int64),
-        _owned(quotes.flags, np.int16),
-    )
-    join(run_columns, tick_columns, quote_columns, unused, intake)
+    join(run_columns, tick_columns(ticks), quote_columns(quotes), unused, intake)
     return intake
 
 
@@ -251,4 +220,5 @@ def _beyond_reach(intake: Intake) -> list[Unrevised]:
     """The minutes of rows that came too late for what is in memory."""
     rows = intake.rows[intake.rows[:, LATENESS] == OUT_OF_REACH]
     starts = rows[:, ROW_TS] - rows[:, ROW_TS] % MINUTE_US
-    return [Unrevised(k, start) for k, start in zip(rows[:, INSTRUMENT].tolist(), starts.tolist(), strict=True)]
+    pairs = zip(rows[:, INSTRUMENT].tolist(), starts.tolist(), strict=True)
+    return [Unrevised(k, start) for k, start in pairs]

@@ -1,8 +1,10 @@
 """Rows of one instrument in the order (ts, seq, tape), quickly where they are nearly so.
 
-A natural merge sort: it finds the ascending runs and merges neighbours, so sorted rows
-cost one comparison each. It is stable: rows of one record stay as they were. A missing
-sequence number is -1 and so comes before the others of its microsecond.
+Rows stand in two arrays: ``rows`` (n, 4: ts, seq, position, side) and ``amounts`` (n, 2:
+price and size, or bid and ask). The sort is a natural merge sort: it finds the ascending
+runs and merges neighbours, so sorted rows cost one comparison each. It is stable: rows
+of one record stay as they were. A missing sequence number is -1 and so comes before the
+others of its microsecond.
 """
 
 from __future__ import annotations
@@ -12,41 +14,58 @@ from typing import NamedTuple
 import numpy as np
 
 from barograph.bars.compiled import compiled, compiled_part
-from barograph.rows import Codes, Floats, Ints
+from barograph.bars.incoming import QuoteColumns, TickColumns
+from barograph.rows import Floats, Ints, Mask, Quotes, Ticks
+
+TS, SEQ, POS, SIDE = range(4)
+ROW_COLUMNS = 4
+
+QUOTE = 2
+"""The side that marks a row as a quote; trades have -1, 0 or +1."""
 
 
-class RowColumns(NamedTuple):
-    """Trades (``x`` price, ``y`` size) or quotes (``x`` bid, ``y`` ask; side 0)."""
+class Rows(NamedTuple):
+    """Trades, and behind them quotes."""
 
-    ts: Ints
-    seq: Ints
-    pos: Ints
-    side: Ints
-    x: Floats
-    y: Floats
+    rows: Ints
+    amounts: Floats
+    n_trades: int
+
+    @property
+    def span(self) -> tuple[int, int, int, int]:
+        """First and last (not included) trade, first and last (not included) quote."""
+        return 0, self.n_trades, self.n_trades, len(self.rows)
+
+    def take(self, wanted: Mask) -> Rows:
+        """The rows that the mask names."""
+        return Rows(self.rows[wanted], self.amounts[wanted], int(wanted[: self.n_trades].sum()))
+
+
+def as_rows(ticks: Ticks, quotes: Quotes) -> Rows:
+    """Ticks and quotes as rows, in the order they have; positions are those of ``record``."""
+    n = len(ticks)
+    rows = np.empty((n + len(quotes), ROW_COLUMNS), dtype=np.int64)
+    amounts = np.empty((len(rows), 2))
+    for part, source in ((slice(n), ticks), (slice(n, None), quotes)):
+        rows[part, TS], rows[part, SEQ], rows[part, POS] = source.ts_us, source.seq, source.record
+    rows[:n, SIDE], rows[n:, SIDE] = ticks.side, QUOTE
+    amounts[:n, 0], amounts[:n, 1] = ticks.price, ticks.size
+    amounts[n:, 0], amounts[n:, 1] = quotes.bid_price, quotes.ask_price
+    return Rows(rows, amounts, n)
 
 
 @compiled_part
-def stands_before(rows: RowColumns, b: int, a: int) -> bool:
+def stands_before(rows: Ints, b: int, a: int) -> bool:
     """Whether row ``b`` must stand before row ``a``."""
-    if rows.ts[b] != rows.ts[a]:
-        return rows.ts[b] < rows.ts[a]
-    if rows.seq[b] != rows.seq[a]:
-        return rows.seq[b] < rows.seq[a]
-    return rows.pos[b] < rows.pos[a]
+    if rows[b, TS] != rows[a, TS]:
+        return bool(rows[b, TS] < rows[a, TS])
+    if rows[b, SEQ] != rows[a, SEQ]:
+        return bool(rows[b, SEQ] < rows[a, SEQ])
+    return bool(rows[b, POS] < rows[a, POS])
 
 
 @compiled_part
-def run_end(rows: RowColumns, index: Ints, start: int, stop: int) -> int:
-    """Where the ascending run that begins at ``start`` ends (at most ``stop``)."""
-    here = start + 1
-    while here < stop and not stands_before(rows, index[here], index[here - 1]):
-        here += 1
-    return here
-
-
-@compiled_part
-def merge(rows: RowColumns, index: Ints, runs: tuple[int, int, int], merged: Ints) -> None:
+def merge(rows: Ints, index: Ints, runs: tuple[int, int, int], merged: Ints) -> None:
     """Merge the runs [start, middle) and [middle, stop) of ``index`` into ``merged``."""
     left, right = runs[0], runs[1]
     for k in range(runs[0], runs[2]):
@@ -62,33 +81,28 @@ def merge(rows: RowColumns, index: Ints, runs: tuple[int, int, int], merged: Int
 
 
 @compiled_part
-def sort_index(rows: RowColumns, index: Ints) -> None:
-    """Sort ``index``, positions of rows, in place."""
-    n = len(index)
-    spare = np.empty(n, np.int64)
-    runs = 2
+def sort_index(rows: Ints, index: Ints) -> None:
+    """Sort ``index``, numbers of rows, in place."""
+    n, runs = len(index), 2
+    merged = np.empty(n, np.int64)
     while runs > 1:
-        runs, start = 0, np.int64(0)
+        runs, start = 0, 0
         while start < n:
-            middle = run_end(rows, index, start, n)
-            stop = run_end(rows, index, middle, n) if middle < n else n
-            merge(rows, index, (start, middle, stop), spare)
+            # Where the ascending run that begins at start ends, and where the one after it ends.
+            middle = start + 1
+            while middle < n and not stands_before(rows, index[middle], index[middle - 1]):
+                middle += 1
+            stop = min(middle + 1, n)
+            while stop < n and not stands_before(rows, index[stop], index[stop - 1]):
+                stop += 1
+            merge(rows, index, (start, middle, stop), merged)
             start, runs = stop, runs + 1
         for i in range(n):
-            index[i] = spare[i]
-
-
-@compiled_part
-def rearrange(index: Ints, first: int, column: Ints, spare: Ints) -> None:
-    """``column[first + i] = column[index[i]]`` for all i at once."""
-    for i in range(len(index)):
-        spare[i] = column[index[i]]
-    for i in range(len(index)):
-        column[first + i] = spare[i]
+            index[i] = merged[i]
 
 
 @compiled
-def sort_rows(rows: RowColumns, first: int, last: int) -> None:
+def sort_rows(rows: Ints, amounts: Floats, first: int, last: int) -> None:
     """Sort the rows ``first`` to ``last`` (not included) in place; free of charge when in order."""
     here = first + 1
     while here < last and not stands_before(rows, here, here - 1):
@@ -97,24 +111,46 @@ def sort_rows(rows: RowColumns, first: int, last: int) -> None:
         return
     index = np.arange(first, last)
     sort_index(rows, index)
+    whole, parts = np.empty(len(index), np.int64), np.empty(len(index))
     # Loops, not slices: numba compiles an assignment to a slice with all its error messages.
-    whole, parts = np.empty(last - first, np.int64), np.empty(last - first)
-    rearrange(index, first, rows.ts, whole)
-    rearrange(index, first, rows.seq, whole)
-    rearrange(index, first, rows.pos, whole)
-    rearrange(index, first, rows.side, whole)
-    rearrange(index, first, rows.x, parts)
-    rearrange(index, first, rows.y, parts)
+    for column in range(ROW_COLUMNS):
+        for i in range(len(index)):
+            whole[i] = rows[index[i], column]
+        for i in range(len(index)):
+            rows[first + i, column] = whole[i]
+    for column in range(2):
+        for i in range(len(index)):
+            parts[i] = amounts[index[i], column]
+        for i in range(len(index)):
+            amounts[first + i, column] = parts[i]
 
 
 @compiled
-def group_rows(instrument: Codes, next_at: Ints, rows: RowColumns, grouped: RowColumns) -> None:
-    """Counting sort: scatter ``rows`` so that those of one instrument stand together.
+def group_ticks(ticks: TickColumns, next_at: Ints, rows: Ints, amounts: Floats) -> None:
+    """Counting sort: put the ticks so that those of one instrument stand together.
 
     ``next_at`` is where the next row of each instrument goes; it is moved on.
     """
-    for i in range(len(instrument)):
-        at = next_at[instrument[i]]
-        next_at[instrument[i]] = at + 1
-        grouped.ts[at], grouped.seq[at], grouped.pos[at] = rows.ts[i], rows.seq[i], rows.pos[i]
-        grouped.side[at], grouped.x[at], grouped.y[at] = rows.side[i], rows.x[i], rows.y[i]
+    for i in range(len(ticks.instrument)):
+        at = next_at[ticks.instrument[i]]
+        next_at[ticks.instrument[i]] = at + 1
+        rows[at, TS] = ticks.ts[i]
+        rows[at, SEQ] = ticks.seq[i]
+        rows[at, POS] = ticks.record[i]
+        rows[at, SIDE] = ticks.side[i]
+        amounts[at, 0] = ticks.price[i]
+        amounts[at, 1] = ticks.size[i]
+
+
+@compiled
+def group_quotes(quotes: QuoteColumns, next_at: Ints, rows: Ints, amounts: Floats) -> None:
+    """As :func:`group_ticks`, for quotes."""
+    for i in range(len(quotes.instrument)):
+        at = next_at[quotes.instrument[i]]
+        next_at[quotes.instrument[i]] = at + 1
+        rows[at, TS] = quotes.ts[i]
+        rows[at, SEQ] = quotes.seq[i]
+        rows[at, POS] = quotes.record[i]
+        rows[at, SIDE] = QUOTE
+        amounts[at, 0] = quotes.bid[i]
+        amounts[at, 1] = quotes.ask[i]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barograph.bars.compiled import compiled, compiled_part
-from barograph.bars.order import RowColumns, sort_rows
+from barograph.bars.order import POS, QUOTE, ROW_COLUMNS, SEQ, SIDE, TS, sort_rows
 from barograph.rows import Floats, Ints
 
 NONE = -1
@@ -33,10 +33,8 @@ MARKED = 8  # was made again and is different; the roll must start here
 EMIT = 16  # to be emitted by this crossing
 WARMING = 32  # its rows are being brought back
 
-# Columns of `rows` and `amounts`; a side of QUOTE means that the row is a quote.
-TS, SEQ, POS, SIDE, NEXT = range(5)
-ROW_COLUMNS = 5
-QUOTE = 2
+# A row of `rows` has the columns of :mod:`barograph.bars.order`, and the slot of the next one.
+NEXT = ROW_COLUMNS
 
 # Columns of `instruments`.
 SEEN, WATERMARK, HEAD, TAIL, CURSOR, COUNT, DUE_US, STALE_US = range(8)
@@ -94,7 +92,7 @@ Row = tuple[int, int, int, int, float, float]
 @compiled_part
 def seek(k: int, start_us: int, instruments: Ints, minutes: Ints) -> int:
     """The first minute of instrument ``k`` at or after ``start_us``; NONE if there is none."""
-    here = instruments[k, CURSOR]
+    here: int = instruments[k, CURSOR]
     if here == NONE:
         return NONE
     while here != NONE and minutes[here, START] < start_us:
@@ -111,7 +109,7 @@ def seek(k: int, start_us: int, instruments: Ints, minutes: Ints) -> int:
 @compiled_part
 def insert_minute(k: int, start_us: int, after: int, meta: Ints, instruments: Ints, minutes: Ints) -> int:
     """A new minute of instrument ``k`` in front of the minute ``after`` (NONE: at the end)."""
-    here = meta[MINUTE_FREE]
+    here: int = meta[MINUTE_FREE]
     if here == NONE:
         here = meta[MINUTES_USED]
         meta[MINUTES_USED] += 1
@@ -195,17 +193,15 @@ def free_rows(here: int, meta: Ints, minutes: Ints, rows: Ints) -> None:
 
 
 @compiled_part
-def gather(here: int, pools: Pools) -> tuple[RowColumns, int, int]:
+def gather(here: int, pools: Pools) -> tuple[Ints, Floats, int]:
     """The rows of the minute ``here``, trades before quotes, both in the order (ts, seq, tape).
 
-    With them how many are trades, and how many rows there are.
+    With them how many are trades.
     """
     rows, amounts = pools.rows, pools.amounts
-    n_trades = pools.minutes[here, N_TRADES]
-    n = n_trades + pools.minutes[here, N_QUOTES]
-    ts, seq = np.empty(n, np.int64), np.empty(n, np.int64)
-    pos, side = np.empty(n, np.int64), np.empty(n, np.int64)
-    x, y = np.empty(n), np.empty(n)
+    n_trades: int = pools.minutes[here, N_TRADES]
+    n: int = n_trades + pools.minutes[here, N_QUOTES]
+    found, given = np.empty((n, ROW_COLUMNS), np.int64), np.empty((n, 2))
     trade, quote = 0, n_trades
     slot = pools.minutes[here, FIRST_ROW]
     while slot != NONE:
@@ -215,14 +211,11 @@ def gather(here: int, pools: Pools) -> tuple[RowColumns, int, int]:
         else:
             at = trade
             trade += 1
-        ts[at] = rows[slot, TS]
-        seq[at] = rows[slot, SEQ]
-        pos[at] = rows[slot, POS]
-        side[at] = rows[slot, SIDE]
-        x[at] = amounts[slot, 0]
-        y[at] = amounts[slot, 1]
+        for column in range(ROW_COLUMNS):
+            found[at, column] = rows[slot, column]
+        given[at, 0] = amounts[slot, 0]
+        given[at, 1] = amounts[slot, 1]
         slot = rows[slot, NEXT]
-    columns = RowColumns(ts, seq, pos, side, x, y)
-    sort_rows(columns, np.int64(0), n_trades)  # a literal 0 would be compiled anew
-    sort_rows(columns, n_trades, n)
-    return columns, n_trades, n
+    sort_rows(found, given, trade - n_trades, n_trades)
+    sort_rows(found, given, n_trades, n)
+    return found, given, n_trades

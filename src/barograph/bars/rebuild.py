@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from barograph.bars.aggregate import DIRECTION, GAIN
-from barograph.bars.order import RowColumns
+from barograph.bars.order import POS, Rows, sort_rows
 from barograph.bars.recalling import Source
-from barograph.bars.series import Series, in_order
+from barograph.bars.series import Series
 from barograph.bars.settings import BarSettings
 from barograph.clock import DAY_US, MINUTE_US
 from barograph.rows import Floats, Ints, Mask
@@ -49,22 +49,18 @@ def rebuild(extent: Extent, source: Source, settings: BarSettings) -> Iterator[P
     begin = extent.first_us
     while begin < extent.end_us:
         end = min(begin - begin % DAY_US + DAY_US, extent.end_us)
-        trades, quotes = source.rows(extent.instrument, begin, end)
-        starts, values = _advance(new, trades, quotes)
-        before = [_until(rows, extent.done_pos) for rows in (trades, quotes)]
-        old_starts, old_values = _advance(old, *before)
+        rows = source.rows(extent.instrument, begin, end)
+        starts, values = _advance(new, rows)
+        old_starts, old_values = _advance(old, rows.take(rows.rows[:, POS] <= extent.done_pos))
         was_closed = old_starts < extent.done_us
         yield _compare(starts, values, old_starts[was_closed], old_values[was_closed])
         begin = end
 
 
-def _until(rows: RowColumns, last_pos: int) -> RowColumns:
-    wanted = rows.pos <= last_pos
-    return RowColumns(*(column[wanted] for column in rows))
-
-
-def _advance(series: Series, trades: RowColumns, quotes: RowColumns) -> tuple[Ints, Floats]:
-    return series.advance(in_order(trades), in_order(quotes), (0, len(trades.ts), 0, len(quotes.ts)))
+def _advance(series: Series, rows: Rows) -> tuple[Ints, Floats]:
+    sort_rows(rows.rows, rows.amounts, 0, rows.n_trades)
+    sort_rows(rows.rows, rows.amounts, rows.n_trades, len(rows.rows))
+    return series.advance(rows.rows, rows.amounts, rows.span)
 
 
 def _compare(starts: Ints, values: Floats, old_starts: Ints, old_values: Floats) -> Piece:

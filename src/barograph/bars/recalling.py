@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
+from typing import TypeVar
 
 from barograph.bars.compiled import compiled
-from barograph.bars.order import RowColumns
+from barograph.bars.order import POS, SEQ, SIDE, TS, Rows, as_rows
 from barograph.bars.pools import (
     AFTER,
     COLD,
     CURSOR,
     HOT_US,
     NONE,
-    QUOTE,
     STALE,
     START,
     STATUS,
@@ -24,9 +22,10 @@ from barograph.bars.pools import (
     seek,
 )
 from barograph.bars.run import Recall, Run
-from barograph.bars.series import quote_rows, trade_rows
 from barograph.clock import MINUTE_US
-from barograph.rows import Quotes, Ticks, concatenate
+from barograph.rows import Floats, Ints, Quotes, Ticks, concatenate
+
+R = TypeVar("R", Ticks, Quotes)
 
 AT_ONCE_US = 60 * MINUTE_US
 """How much of an instrument is brought back by one call, to bound the memory."""
@@ -44,22 +43,22 @@ class Source:
     run: Run | None = None
     record: int = -1
 
-    def rows(self, k: int, start_us: int, end_us: int) -> tuple[RowColumns, RowColumns]:
+    def rows(self, k: int, start_us: int, end_us: int) -> Rows:
         """Trades and quotes of instrument ``k`` in tape order; positions are absolute."""
         ticks, quotes = self.recall.rows(k, start_us, end_us)
         if self.run is not None:
             ticks = concatenate([ticks, self._of_run(self.run.ticks, k, start_us, end_us)], Ticks)
             quotes = concatenate([quotes, self._of_run(self.run.quotes, k, start_us, end_us)], Quotes)
-        ticks = ticks.take(ticks.flags & self.unused == 0)
-        quotes = quotes.take(quotes.flags & self.unused == 0)
-        return trade_rows(ticks), quote_rows(quotes)
+        return as_rows(
+            ticks.take(ticks.flags & self.unused == 0), quotes.take(quotes.flags & self.unused == 0)
+        )
 
-    def _of_run(self, rows: Ticks | Quotes, k: int, start_us: int, end_us: int) -> Ticks | Quotes:
+    def _of_run(self, rows: R, k: int, start_us: int, end_us: int) -> R:
         assert self.run is not None
         wanted = (rows.instrument == k) & (rows.record <= self.record)
         wanted &= (start_us <= rows.ts_us) & (rows.ts_us < end_us)
         taken = rows.take(wanted)
-        return replace(taken, record=taken.record + self.run.first_pos)
+        return taken.with_(record=taken.record + self.run.first_pos)
 
 
 @compiled
@@ -67,7 +66,7 @@ def choose(cold: int, span_us: int, pools: Pools) -> int:
     """Choose the minute ``cold`` and the stale cold ones within ``span_us`` of it; where they end."""
     minutes = pools.minutes
     here, begin = cold, minutes[cold, START]
-    end = begin + MINUTE_US
+    end: int = begin + MINUTE_US
     while here != NONE and minutes[here, START] < begin + span_us:
         if minutes[here, STATUS] & COLD and minutes[here, STATUS] & STALE:
             minutes[here, STATUS] |= WARMING
@@ -77,15 +76,15 @@ def choose(cold: int, span_us: int, pools: Pools) -> int:
 
 
 @compiled
-def bring_back(k: int, rows: RowColumns, pools: Pools) -> None:
+def bring_back(k: int, rows: Ints, amounts: Floats, pools: Pools) -> None:
     """Hang ``rows`` on the chosen minutes of instrument ``k`` that they belong to."""
     minutes = pools.minutes
-    for i in range(len(rows.ts)):
-        start_us = rows.ts[i] - rows.ts[i] % MINUTE_US
-        here = seek(k, start_us, pools.instruments, pools.minutes)
+    for i in range(len(rows)):
+        start_us = rows[i, TS] - rows[i, TS] % MINUTE_US
+        here = seek(k, start_us, pools.instruments, minutes)
         if here != NONE and minutes[here, START] == start_us and minutes[here, STATUS] & WARMING:
             pools.instruments[k, CURSOR] = here
-            row = (rows.ts[i], rows.seq[i], rows.pos[i], rows.side[i], rows.x[i], rows.y[i])
+            row = (rows[i, TS], rows[i, SEQ], rows[i, POS], rows[i, SIDE], amounts[i, 0], amounts[i, 1])
             append_row(here, row, pools.meta, minutes, pools.rows, pools.amounts)
 
 
@@ -99,8 +98,3 @@ def made_hot(k: int, cold: int, pools: Pools) -> None:
         if minutes[here, STATUS] & WARMING:
             minutes[here, STATUS] &= ~(COLD | WARMING)
         here = minutes[here, AFTER]
-
-
-def as_quotes(rows: RowColumns) -> RowColumns:
-    """Quotes marked as such for the pool."""
-    return rows._replace(side=np.full(len(rows.ts), QUOTE, dtype=np.int64))

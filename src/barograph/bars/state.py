@@ -12,8 +12,8 @@ from barograph.bars.pools import (
     META,
     MINUTE_COLUMNS,
     MINUTE_FREE,
+    NEXT,
     NONE,
-    ROW_COLUMNS,
     ROW_FREE,
     Pools,
 )
@@ -67,7 +67,7 @@ def new_state(settings: BarSettings) -> BarState:
         instruments=np.empty((0, INSTRUMENT_COLUMNS), dtype=np.int64),
         minutes=np.empty((0, MINUTE_COLUMNS), dtype=np.int64),
         values=np.empty((0, VALUES)),
-        rows=np.empty((0, ROW_COLUMNS), dtype=np.int64),
+        rows=np.empty((0, NEXT + 1), dtype=np.int64),
         amounts=np.empty((0, 2)),
         streams=np.empty((0, STREAM_COLUMNS), dtype=np.int64),
         lanes=np.empty(0, dtype=np.int64),

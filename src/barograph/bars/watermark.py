@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barograph.bars.compiled import compiled_part
-from barograph.bars.pools import DEEP, DUE_US, FOREVER, NEVER, NONE, SEEN, STALE_US, WATERMARK, Limits, Pools
+from barograph.bars.pools import DEEP, DUE_US, FOREVER, NEVER, NONE, SEEN, STALE_US, WATERMARK, Pools
 from barograph.clock import US_PER_S
 from barograph.rows import Ints
 
@@ -104,10 +104,10 @@ def end_stream(stream: int, pools: Pools, due: Ints) -> int:
 
 
 @compiled_part
-def pass_time(recv_us: int, pools: Pools, limits: Limits, due: Ints) -> int:
-    """A clock record: nothing stays further behind it than the grace; how many are due."""
+def pass_time(least_us: int, pools: Pools, due: Ints) -> int:
+    """A clock record: nothing stays behind ``least_us``; how many instruments are due."""
     streams, lanes, carried, instruments = pools.streams, pools.lanes, pools.carried, pools.instruments
-    least_us, n_due = recv_us - limits.grace_us, 0
+    n_due = 0
     for lane in range(len(lanes)):
         stream = lanes[lane]
         if stream != NONE and streams[stream, NEWEST_US] < least_us:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from barograph.disk import Lock
 from barograph.errors import BarographError, StorageBusy
 
 if TYPE_CHECKING:
@@ -157,22 +158,17 @@ def _leftovers(data: Path) -> Finding:
 
 def _locks(data: Path) -> Finding:
     """Who writes at this moment; a lock that its holder let go of counts as nobody's."""
-    from barograph.recorder.lock import hold
-    from barograph.store.locks import Lock
-    from barograph.tape.lock import acquire
-
-    tables = data / "state" / "line.lock"
-    tape = data / "tape" / ".lock"
+    locks = {
+        data / "tape" / ".lock": "the tape is being written",
+        data / "state" / "line.lock": "the tables are being written",
+        data / "lake" / ".hot" / "commit.lock": "the lake is being committed to",
+        data / "lake" / ".hot" / "seal.lock": "the lake is being sealed",
+    }
     try:
-        if tape.exists():
-            os.close(acquire(tape.parent))
-        if tables.exists():
-            with hold(tables):
-                pass
-        for path in (data / "lake" / ".hot").glob("*.lock"):
-            lock = Lock(path)
-            lock.acquire("writing")
-            lock.release()
+        for path, held in locks.items():
+            if path.exists():
+                with Lock(path, held):
+                    pass
     except StorageBusy as error:
         return Finding("locks", "note", str(error))
     return Finding("locks", "ok", "nobody is writing")

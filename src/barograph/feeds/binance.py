@@ -89,7 +89,7 @@ class _WrappedBookTicker(msgspec.Struct, gc=False):
     data: BookTicker
 
 
-SCANNED_FROM = 32
+SCANNED_FROM = 64
 """Runs of at least so many frames are scanned (``binance_scan.py``)."""
 
 _WRAPPED = "wrapped "

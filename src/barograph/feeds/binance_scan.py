@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from barograph.compiled import compiled, compiled_part
-from barograph.feeds.scan import Bytes, Op, grow, match
+from barograph.feeds.scan import Bytes, Op, grow, literal, match
 from barograph.feeds.scanned import Scanned
 from barograph.feeds.symbols import USDM
 from barograph.records import Frames, Kind
@@ -21,26 +21,16 @@ from barograph.rows import ABSENT, Codes, Floats, Ints, Mask, Quotes, Ticks
 BLOCK = 4_096
 """Frames that are joined and scanned at once; few enough to stay in the processor's cache."""
 
-# Forms that end in the same number modulo 2 are of the same market, the futures' being odd.
+# Modulo 2: spot, futures. By 2: the tables of ticks and quotes.
 _SPOT_TRADE, _USDM_TRADE, _SPOT_BOOK, _USDM_BOOK, _DEPTH = range(5)
 _EVENTS = {
-    _SPOT_TRADE: (
-        "trade",
-        '"e":"trade","E":<sent>,"s":"<name>","t":<seq>,"p":"<price>","q":"<size>","T":<time>,"m":<maker>,"M":<best>',
-    ),
-    _USDM_TRADE: (
-        "trade",
-        '"e":"trade","E":<sent>,"T":<time>,"s":"<name>","t":<seq>,"p":"<price>","q":"<size>","X":"<word>","m":<maker>',
-    ),
-    _SPOT_BOOK: (
-        "bookTicker",
-        '"u":<seq>,"s":"<name>","b":"<price>","B":"<size>","a":"<ask>","A":"<ask_size>"',
-    ),
-    _USDM_BOOK: (
-        "bookTicker",
-        '"e":"bookTicker","u":<seq>,"s":"<name>","b":"<price>","B":"<size>","a":"<ask>","A":"<ask_size>",'
-        '"T":<time>,"E":<sent>',
-    ),
+    _SPOT_TRADE: '"e":"trade","E":<sent>,"s":"<name>","t":<seq>,"p":"<price>","q":"<size>","T":<time>,'
+    '"m":<maker>,"M":<best>',
+    _USDM_TRADE: '"e":"trade","E":<sent>,"T":<time>,"s":"<name>","t":<seq>,"p":"<price>","q":"<size>",'
+    '"X":"<word>","m":<maker>',
+    _SPOT_BOOK: '"u":<seq>,"s":"<name>","b":"<price>","B":"<size>","a":"<ask>","A":"<ask_size>"',
+    _USDM_BOOK: '"e":"bookTicker","u":<seq>,"s":"<name>","b":"<price>","B":"<size>","a":"<ask>",'
+    '"A":"<ask_size>","T":<time>,"E":<sent>',
 }
 _DEPTH_FORMS = (
     '{"stream":"<word>@depth@<word>",<rest>',
@@ -76,7 +66,8 @@ _TICKS, _QUOTES, _DEPTHS, _NAMES, _LEFT = range(5)
 
 
 def _forms() -> Iterator[tuple[str, int]]:
-    for number, (stream, event) in _EVENTS.items():
+    for number, event in _EVENTS.items():
+        stream = "bookTicker" if number // 2 else "trade"
         yield f'{{"stream":"<word>@{stream}","data":{{{event}}}}}', number
         yield f"{{{event}}}", number
     yield from product(_DEPTH_FORMS, [_DEPTH])
@@ -143,37 +134,47 @@ def _scan_block(payloads: list[bytes], joined: bytes, wanted: Mask) -> tuple[_Na
 
 
 def _part(begin: int, joined: bytes, names: _Names, rows: _Rows) -> Scanned:
-    ticks, quotes = rows.filled[:2].tolist()
-    ints, floats = rows.ints[0, :, :ticks], rows.floats[0, :, :ticks]
-    book_ints, book_floats = rows.ints[1, :, :quotes], rows.floats[1, :, :quotes]
-    rows.ints[:, _FRAME] += begin
-    known = names.known[: rows.filled[_NAMES]].tolist()
+    ticks, quotes, _, known, _ = rows.filled.tolist()
+    trades, books = rows.ints[0, :, :ticks], rows.ints[1, :, :quotes]
+    for ints in (trades, books):
+        ints[_FRAME] += begin
     return Scanned(
-        Ticks(
-            ints[_FRAME],
-            ints[_TIME],
-            ints[_NAME].astype(np.int32),
-            floats[_PRICE],
-            floats[_SIZE],
-            (1 - 2 * ints[_MAKER]).astype(np.int8),
-            ints[_SEQ],
-            ints[_SEQ],
-            np.zeros(ticks, dtype=np.int16),
-        ),
-        Quotes(
-            book_ints[_FRAME],
-            book_ints[_TIME],
-            book_ints[_TIME] == ABSENT,
-            book_ints[_NAME].astype(np.int32),
-            *book_floats,
-            book_ints[_SEQ],
-            np.zeros(quotes, dtype=np.int16),
-        ),
-        [(table[_FRAME], table[_SENT]) for table in (ints, book_ints) if np.any(table[_SENT] != ABSENT)],
+        _ticks(trades, rows.floats[0, :, :ticks]),
+        _quotes(books, rows.floats[1, :, :quotes]),
+        [(ints[_FRAME], ints[_SENT]) for ints in (trades, books) if np.any(ints[_SENT] != ABSENT)],
         [
-            (begin + frame, USDM * usdm + joined[at : at + length].decode())
-            for at, length, usdm, frame in known
+            (begin + frame, USDM * usdm + joined[at : at + length].decode("ascii"))
+            for at, length, usdm, frame in names.known[:known].tolist()
         ],
+    )
+
+
+def _ticks(ints: Ints, floats: Floats) -> Ticks:
+    return Ticks(
+        record=ints[_FRAME],
+        ts_us=ints[_TIME],
+        instrument=ints[_NAME].astype(np.int32),
+        price=floats[_PRICE],
+        size=floats[_SIZE],
+        side=(1 - 2 * ints[_MAKER]).astype(np.int8),
+        trade_id=ints[_SEQ],
+        seq=ints[_SEQ],
+        flags=np.zeros(ints.shape[1], dtype=np.int16),
+    )
+
+
+def _quotes(ints: Ints, floats: Floats) -> Quotes:
+    return Quotes(
+        record=ints[_FRAME],
+        ts_us=ints[_TIME],
+        estimated=ints[_TIME] == ABSENT,
+        instrument=ints[_NAME].astype(np.int32),
+        bid_price=floats[_PRICE],
+        bid_size=floats[_SIZE],
+        ask_price=floats[_ASK],
+        ask_size=floats[_ASK_SIZE],
+        seq=ints[_SEQ],
+        flags=np.zeros(ints.shape[1], dtype=np.int16),
     )
 
 
@@ -212,14 +213,14 @@ def _scan(
 def _number_name(joined: Bytes, ints: Ints, usdm: int, slots: Codes, known: Ints, filled: Ints) -> bool:
     """Put the name's number in the place of its beginning; whether there was room for it."""
     at, length = ints[_NAME], ints[_LENGTH]
-    slot = usdm
+    slot = 0
     for i in range(at, at + length):
         slot = (slot * 31 + joined[i]) & _HASH
     slot &= _SLOTS - 1
     while slots[slot] > 0:
         number = slots[slot] - 1
         same = known[number, 1] == length and known[number, 2] == usdm
-        if same and _same(joined, at, known[number, 0], length):
+        if same and literal(joined, at, at + length, joined, known[number, 0], length) > 0:
             ints[_NAME] = number
             return True
         slot = (slot + 1) & (_SLOTS - 1)
@@ -230,12 +231,4 @@ def _number_name(joined: Bytes, ints: Ints, usdm: int, slots: Codes, known: Ints
     known[number, 2], known[number, 3] = usdm, ints[_FRAME]
     slots[slot] = filled[_NAMES] = number + 1
     ints[_NAME] = number
-    return True
-
-
-@compiled_part
-def _same(joined: Bytes, one: int, other: int, length: int) -> bool:
-    for i in range(length):
-        if joined[one + i] != joined[other + i]:
-            return False
     return True

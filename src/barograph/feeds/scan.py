@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from os.path import commonprefix
 from typing import NamedTuple
 
 import numpy as np
@@ -117,55 +116,60 @@ def _branch(forms: Sequence[_Steps], nodes: list[list[int]], text: list[str]) ->
 def _shared(forms: Sequence[_Steps]) -> list[str]:
     """The characters that all forms begin with."""
     shared: list[str] = []
-    for step in commonprefix(forms):
-        if not isinstance(step, str):
+    for steps in zip(*forms, strict=False):
+        step = steps[0]
+        if not isinstance(step, str) or steps.count(step) < len(steps):
             break
         shared.append(step)
     return shared
 
 
 @compiled_part
-def match(nodes: Ints, text: Bytes, joined: Bytes, at: int, stop: int, ints: Ints, floats: Floats) -> int:
+def match(  # noqa: C901 - all fields in one loop: a call for each would cost half as much again
+    nodes: Ints, text: Bytes, joined: Bytes, at: int, stop: int, ints: Ints, floats: Floats
+) -> int:
     """The number of the form of ``joined[at:stop]``, its fields in ``ints`` and ``floats``, or NO_MATCH.
 
     After NO_MATCH the fields hold anything.
     """
     node = 0
     while node >= 0:
-        reached = _literal(joined, at, stop, text, nodes[node, 0], nodes[node, 1])
+        reached = literal(joined, at, stop, text, nodes[node, 0], nodes[node, 1])
         op, column = nodes[node, 2], nodes[node, 3]
         if reached < 0:
+            pass
+        elif op == Op.INTEGER:
+            reached, ints[column] = _digits(joined, reached, stop)
+        elif op == Op.TIME:
+            reached, ints[column] = _time(joined, reached, stop)
+        elif op == Op.DECIMAL:
+            reached, floats[column] = _decimal(joined, reached, stop)
+        elif op == Op.NAME:
+            ints[column] = reached
+            reached, ints[column + 1] = _name(joined, reached, stop)
+        elif op == Op.FLAG:
+            reached, ints[column] = _flag(joined, reached, stop)
+        elif op == Op.REST:
+            reached = stop
+        elif op == Op.END:
+            if reached == stop:
+                return column
+            reached = NO_MATCH
+        if reached < 0:
             node = nodes[node, 5]
-            continue
-        at = reached
-        if op == 1:
-            at, ints[column] = _digits(joined, at, stop)
-        elif op == 2:
-            at, ints[column] = _time(joined, at, stop)
-        elif op == 3:
-            at, floats[column] = _decimal(joined, at, stop)
-        elif op == 4:
-            ints[column] = at
-            at, ints[column + 1] = _name(joined, at, stop)
-        elif op == 5:
-            at, ints[column] = _flag(joined, at, stop)
-        elif op == 6:
-            at = stop
-        elif op == 7:
-            return column if at == stop else -1
-        if at < 0:
-            return -1
-        node = nodes[node, 4]
-    return -1
+        else:
+            at, node = reached, nodes[node, 4]
+    return NO_MATCH
 
 
 @compiled_part
-def _literal(joined: Bytes, at: int, stop: int, text: Bytes, place: int, length: int) -> int:
+def literal(joined: Bytes, at: int, stop: int, text: Bytes, place: int, length: int) -> int:
+    """The end of ``text[place : place + length]`` in ``joined`` if it is there at ``at``, or NO_MATCH."""
     if at + length > stop:
-        return -1
+        return NO_MATCH
     for i in range(length):
         if joined[at + i] != text[place + i]:
-            return -1
+            return NO_MATCH
     return at + length
 
 
@@ -184,7 +188,7 @@ def _digits(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
         value = value * 10 + (joined[end] - _ZERO)
         end += 1
     if end == at or (end > at + 1 and joined[at] == _ZERO):
-        return -1, 0
+        return NO_MATCH, 0
     return end, value
 
 
@@ -193,7 +197,7 @@ def _time(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
     end, us = _digits(joined, at, stop)
     if us < LEAST_US:
         us *= 1_000
-    return end if 0 < us < END_US else -1, us
+    return end if 0 < us < END_US else NO_MATCH, us
 
 
 @compiled_part
@@ -208,11 +212,11 @@ def _decimal(joined: Bytes, at: int, stop: int) -> tuple[int, float]:
             end += 1
         decimals = end - point - 1
         if decimals == 0:
-            return -1, 0.0
+            return NO_MATCH, 0.0
         while value > _EXACT and value % 10 == 0 and decimals > 0:
             value //= 10
             decimals -= 1
-    return end if value <= _EXACT else -1, value / _POWERS[decimals]
+    return end if value <= _EXACT else NO_MATCH, value / _POWERS[decimals]
 
 
 @compiled_part
@@ -221,7 +225,7 @@ def _name(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
     last = min(stop, at + LONGEST_NAME)
     while end < last and _in_names(joined[end]):
         end += 1
-    return end if end > at else -1, end - at
+    return end if end > at else NO_MATCH, end - at
 
 
 @compiled_part
@@ -232,10 +236,10 @@ def _in_names(byte: int) -> bool:
 
 @compiled_part
 def _flag(joined: Bytes, at: int, stop: int) -> tuple[int, int]:
-    end = _literal(joined, at, stop, _TRUE, 0, 4)
+    end = literal(joined, at, stop, _TRUE, 0, 4)
     if end >= 0:
         return end, 1
-    return _literal(joined, at, stop, _FALSE, 0, 5), 0
+    return literal(joined, at, stop, _FALSE, 0, 5), 0
 
 
 _TRUE = np.frombuffer(b"true", dtype=np.uint8)

@@ -7,16 +7,14 @@ checkpoint costs time and nothing else.
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 
 import structlog
 
-from barograph.errors import StorageError, StorageFull
+from barograph.disk import storage_error, sync_data, sync_directory
 
 _MAGIC = b"BAROCKP1"
-_FULL = (28, 27, 122)  # ENOSPC, EFBIG, EDQUOT
 
 log = structlog.get_logger()
 
@@ -52,12 +50,9 @@ class Checkpoints:
             with temporary.open("wb") as file:
                 file.write(_MAGIC + zlib.crc32(state).to_bytes(4, "little") + state)
                 file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+                sync_data(file.fileno())
+            temporary.replace(self.path)
+            sync_directory(self.path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            kind = StorageFull if error.errno in _FULL else StorageError
-            raise kind(
-                f"cannot save the checkpoint {self.path}: {error.strerror}; "
-                "free some space and run the same command again, it goes on where it stopped"
-            ) from error
+            raise storage_error(error, f"saving the checkpoint {self.path}") from error

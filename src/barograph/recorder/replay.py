@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
 from barograph.bars import KERNEL_VERSION
+from barograph.disk import Lock
 from barograph.errors import SettingsError, TapeCorrupt
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.line import Counts, Line, LineSettings, LineState
-from barograph.recorder.lock import hold
 from barograph.recorder.recall import StoreRecall
 from barograph.records import Records
 from barograph.snapshot import pack, unpack
@@ -68,6 +67,10 @@ class _Places:
     def of(cls, data: Path) -> _Places:
         return cls(data / "tape", data / "lake", data / "state")
 
+    def lock(self) -> Lock:
+        """One writer of the tables at a time."""
+        return Lock(self.state / "line.lock", f"the tables beside {self.state} are being written")
+
 
 def replay(
     data: Path,
@@ -94,7 +97,7 @@ def replay(
     """
     places = _Places.of(data)
     TapeReader(places.tape)  # before anything is made in a directory that is none of ours
-    with hold(places.state / "line.lock"):
+    with places.lock():
         return _drive(places, settings or LineSettings(), stride_records, checkpoint_every, progress)
 
 
@@ -113,7 +116,7 @@ def rebuild(
     aside = places.state / "rebuild"
     made = _Places(places.tape, aside / "lake", aside)
     TapeReader(places.tape)
-    with hold(places.state / "line.lock"):
+    with places.lock():
         shutil.rmtree(aside, ignore_errors=True)
         result = _drive(made, settings or LineSettings(), stride_records, CHECKPOINT_EVERY, progress)
         _exchange(places, made)

@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from barograph.disk import sync_data, sync_directory
 from barograph.errors import StoreCorrupt
-from barograph.store.durable import sync_file, sync_folder
 
 _ENTRY = struct.Struct("<QQQ")
 _RANGE = struct.Struct("<QQ")
@@ -63,12 +63,12 @@ def append(path: Path, first_pos: int, next_pos: int) -> None:
         file.truncate(whole)
         try:
             _write_whole(file, _ENTRY.pack(first_pos, next_pos, _check(first_pos, next_pos)))
-            sync_file(file.fileno())
+            sync_data(file.fileno())
         except OSError:
             file.truncate(whole)
             raise
     if created:
-        sync_folder(path.parent)
+        sync_directory(path.parent)
 
 
 def _write_whole(file: io.FileIO, entry: bytes) -> None:

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from barograph.errors import StorageError, StorageFull
+from barograph.disk import storage_error, sync_data
 
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL}
 _numbers = itertools.count()
 
@@ -32,12 +31,7 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
-            raise StorageFull(
-                f"{doing} {path}: no space left ({error.strerror}). Nothing of it remains; make room on "
-                f"that disk, then run the same again"
-            ) from error
-        raise StorageError(f"{doing} {path}: {error}") from error
+        raise storage_error(error, f"{doing} {path}") from error
 
 
 def temporary(folder: Path, name: str) -> Path:
@@ -51,7 +45,7 @@ def stage(path: Path, data: memoryview) -> None:
     try:
         with path.open("wb") as file:
             file.write(data)
-            sync_file(file.fileno())
+            sync_data(file.fileno())
     except OSError:
         path.unlink(missing_ok=True)
         raise
@@ -77,19 +71,3 @@ def link(path: Path, other: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-
-
-def sync_file(descriptor: int) -> None:
-    """Make an open file's bytes survive power loss."""
-    os.fsync(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive power loss (Windows does so by itself)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

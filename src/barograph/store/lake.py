@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from barograph.clock import DAY_US, Clock, SystemClock, day_of
+from barograph.disk import Lock, sync_directory
 from barograph.errors import DataError, UsageError
 from barograph.store import commits, durable
 from barograph.store.layout import (
@@ -29,7 +30,6 @@ from barograph.store.layout import (
     table_named,
     temporary_folder,
 )
-from barograph.store.locks import Lock
 from barograph.store.parquet import encoded, null_columns
 from barograph.store.reading import Day, days, footer_at, scan
 from barograph.store.sealing import Sealed, seal, sweep
@@ -56,8 +56,8 @@ class Lake:
     def __init__(self, root: Path | str, clock: Clock | None = None) -> None:
         self.root = Path(root)
         self._clock = clock or SystemClock()
-        self._writer = Lock(self.root / ".hot" / "commit.lock")
-        self._sealer = Lock(self.root / ".hot" / "seal.lock")
+        self._writer = Lock(self.root / ".hot" / "commit.lock", f"{self.root} is being committed to")
+        self._sealer = Lock(self.root / ".hot" / "seal.lock", f"{self.root} is being sealed")
         self._floor: int | None = None
 
     def commit(self, commit: Commit) -> None:
@@ -147,7 +147,7 @@ class Lake:
     @contextmanager
     def _sealing(self) -> Iterator[None]:
         with durable.storage_errors("sealing in", self.root):
-            self._sealer.acquire("sealing")
+            self._sealer.acquire()
             try:
                 yield
             finally:
@@ -156,7 +156,7 @@ class Lake:
     def _open_for_writing(self) -> int:
         """Take the writer's lock and clear away what a killed writer left half-done."""
         if self._floor is None:
-            self._writer.acquire("committing to")
+            self._writer.acquire()
             self._floor = self.committed()
             for table in TABLES.values():
                 for day in hot_days(self.root, table):
@@ -200,8 +200,8 @@ class Lake:
                 target.unlink(missing_ok=True)
             raise
         for folder in {target.parent for _, target in staged}:
-            durable.sync_folder(folder)
-            durable.sync_folder(folder.parent)
+            sync_directory(folder)
+            sync_directory(folder.parent)
 
 
 def _check_follows(commit: Commit, floor: int) -> None:

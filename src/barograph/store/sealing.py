@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from barograph.disk import sync_data, sync_directory
 from barograph.store import durable
 from barograph.store.commits import committed
 from barograph.store.layout import (
@@ -71,8 +72,8 @@ def seal(root: Path, table: Table, day: date) -> Sealed | None:
         path.unlink(missing_ok=True)
         lasting.unlink(missing_ok=True)
         raise
-    durable.sync_folder(target.parent)
-    durable.sync_folder(target.parent.parent)
+    sync_directory(target.parent)
+    sync_directory(target.parent.parent)
     _touch([part.path for part in found[0].parts])
     if found[0].sealed not in (None, target):
         _touch([found[0].sealed])
@@ -124,7 +125,7 @@ def _write(path: Path, table: Table, upto_pos: int, blocks: Iterator[pa.Table]) 
             if pending:
                 writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
         file.flush()
-        durable.sync_file(file.fileno())
+        sync_data(file.fileno())
     return rows
 
 

@@ -179,11 +179,11 @@ class BlockReader:
         return trailer is not None and trailer[0] == sha256.digest()
 
     def beyond_fault(self) -> tuple[int, BlockHead] | None:
-        """Offset and header of the next sound block behind the one at fault; None where there is none.
+        """Offset and header of the next sound block at or behind the fault; None where there is none.
 
         Tells damage in the middle from a torn tail, behind which nothing whole can stand.
         """
-        start = self.offset + 1
+        start = self.offset
         while start < self.end:
             data = self._bytes(start, CHUNK)
             found = data.find(BLOCK_MAGIC)

@@ -289,8 +289,6 @@ def _identity(writer: TapeWriter, recording: Recording, feed: str, label: str) -
     for matched in filter(None, known):
         if len(prefix) >= int(matched[2]) and _hash(prefix[: int(matched[2])]) == matched[1]:
             return Stream(feed, matched[0])
-    if len(prefix) < PREFIX_BYTES:
-        prefix = prefix[: prefix.rfind(b"\n") + 1] or prefix
     return Stream(feed, f"{label}-{_hash(prefix)}-{len(prefix)}")
 
 

@@ -118,9 +118,7 @@ class Recording:
             if unpacker.eof:
                 unpacker, data, between = zlib.decompressobj(31), unpacker.unused_data, True
         if not between:
-            yield from filter(None, [unpacker.flush()])
-            if not unpacker.eof:
-                raise EOFError("the file ends before the data does")
+            raise EOFError("the file ends before the data does")
 
     def _unzstd(self, file: BinaryIO) -> Iterator[bytes]:
         unpacker, data = zstandard.ZstdDecompressor().decompressobj(), b""

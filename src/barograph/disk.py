@@ -1,0 +1,115 @@
+"""What every room asks of a disk: bytes that stay, names that stay, one writer at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import IO, Self
+
+from barograph.errors import StorageBusy, StorageError, StorageFull
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_LOCKED_BYTE = 1 << 20
+"""Windows locks bytes, and locked bytes cannot be read: the lock lies far behind the holder's number."""
+
+
+def storage_error(error: OSError, doing: str) -> StorageError:
+    """The house's error for what the system refused while ``doing`` something."""
+    if error.errno in _FULL:
+        return StorageFull(
+            f"{doing}: no space left ({error.strerror}). Nothing half-written remains; make room on "
+            "that disk or raise the limit, then run the same again: it goes on where it stopped"
+        )
+    return StorageError(f"{doing}: {error}; look at the disk and its log, then run the same again")
+
+
+def sync_data(descriptor: int) -> None:
+    """Make an open file's bytes survive power loss, with as little of the rest as the platform allows."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        # fsync leaves data in the drive's cache there.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    elif hasattr(os, "fdatasync"):
+        os.fdatasync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in ``path`` survive power loss. Windows does so by itself."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Lock:
+    """A lock on the file ``path``, which the system lets go of when its holder dies.
+
+    Args:
+        path: the lock's file; its folder is made when the lock is taken.
+        held: what its holder does, for the message: ``the tape data/tape is being written``.
+
+    Also a context manager. Taking a lock that one has is harmless.
+    """
+
+    def __init__(self, path: Path, held: str) -> None:
+        self._path = path
+        self._held = held
+        self._file: IO[bytes] | None = None
+
+    def acquire(self) -> None:
+        """Take it.
+
+        Raises:
+            StorageBusy: another process, or another lock in this one, has it.
+        """
+        if self._file is not None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+b", buffering=0)
+        try:
+            _lock(file.fileno())
+        except OSError:
+            file.seek(0)
+            holder = file.read(32).decode(errors="replace").strip() or "unknown"
+            file.close()
+            raise StorageBusy(
+                f"{self._held} by process {holder}; "
+                "wait for it to end, or stop it, and run the same command again"
+            ) from None
+        file.truncate(0)
+        file.write(b"%d\n" % os.getpid())
+        self._file = file
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
