@@ -211,13 +211,13 @@ def main() -> int:
     peer = Peer() if there else None
     results = [measure(kind, frames[kind], peer) for kind in KINDS]
     futures = options.recording.with_name(FUTURES)
-    if futures.is_file():
-        results.append(measure("mixed", mixed(futures), None))
+    alone = [measure("mixed", mixed(futures), None)] if futures.is_file() else []
     source = f"real frames of {options.recording.name}" if real else "frames made here"
     if options.json:
-        print(json.dumps({"frames": source, "python": platform.python_version(), "results": results}))
+        found = {"frames": source, "python": platform.python_version()}
+        print(json.dumps(found | {"results": results, "ours_alone": alone}))
     else:
-        show(results, source)
+        show(results + alone, source)
     return 0
 
 

@@ -6,8 +6,14 @@ from hypothesis import strategies as st
 
 from barograph.clock import DAY_US, ManualClock, day_of, day_start_us, from_us, to_us
 
+MOMENTS = st.datetimes(
+    datetime(1970, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(9999, 12, 31),  # noqa: DTZ001
+    timezones=st.just(UTC),
+)
 
-@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))
+
+@given(MOMENTS)
 def test_microseconds_and_datetimes_are_the_same_time(moment: datetime):
     us = to_us(moment)
     assert from_us(us) == moment

@@ -299,6 +299,7 @@ def test_a_revised_bar_changes_the_rows_that_look_back_on_it(make_bars):
         (first[0].ts_us, 2, True),
     ]
     assert again[0].score < first[0].score
+    assert detector.state.histories[0].values.flags.c_contiguous, "another layout is compiled once more"
 
 
 def test_a_bar_of_the_long_window_only_changes_the_correlation(make_bars):

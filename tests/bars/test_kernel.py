@@ -182,6 +182,32 @@ def test_any_cutting_gives_what_the_model_gives(kit, chance, memory, data):
     assert rows_of(kernel.peek()) == model.rest()
 
 
+def test_a_row_older_than_all_that_is_kept_makes_the_instrument_anew(kit, tape):
+    """After 160 minutes little is left in memory; a trade of the fifth comes, then one of the gap at 151."""
+    for minute in range(0, 160, 2):
+        record = tape.trade(minute * kit.MINUTE, 100.0 + minute % 7)
+        if minute == 40:  # a late row in the very record that moves time on
+            tape.trade(30 * kit.MINUTE + 5, 99.0, at=record)
+    for i, minute in enumerate((5, 151)):
+        tape.trade(minute * kit.MINUTE, 50.0, 9.0, recv=(160 + i) * kit.MINUTE)
+        tape.trade((160 + i) * kit.MINUTE, 100.0)
+    tape.trade(151 * kit.MINUTE + 1, 60.0, 9.0, recv=162 * kit.MINUTE)
+    tape.trade(163 * kit.MINUTE, 100.0)
+    run = tape.run()
+    rules = BarSettings(retain_us=0, history_bars=1, spike_window=8, spike_min_bars=3)
+    model = Model(rules)
+    expected, late = model.play(run)
+    for cuts in ([len(run) - 6], list(range(1, len(run)))):
+        bars, was_late, kernel = drive(kit, run, cuts, rules)
+        assert rows_of(bars) == expected
+        assert was_late == late
+        assert kernel.nbytes < 100_000
+    # Volume and price of the new minute reach the eight bars after it, and RSI as long as it remembers.
+    revised = [start for _, start, _, revision, _ in expected if revision]
+    assert min(revised) == kit.START_US + 6 * kit.MINUTE
+    assert len(set(revised)) > 40
+
+
 @pytest.mark.parametrize("chance", chances)
 def test_a_batch_pass_gives_what_the_kernel_ends_with(kit, chance):
     run = kit.by_chance(7, kit.Chance(n=400, **chances[chance]))
@@ -324,6 +350,15 @@ def test_a_stream_opened_again_begins_without_a_watermark(kit, tape):
     tape.trade(125 * kit.SECOND, 101.0, stream=1, instrument=0)
     bars = BarKernel(BarSettings()).advance(tape.run()).bars
     assert minutes_of(kit, bars) == [(0, 0), (1, 0)]
+
+
+def test_an_instrument_stands_where_the_stream_that_brings_it_stands(kit, tape):
+    tape.trade(100 * kit.SECOND, 100.0, instrument=0)
+    tape.trade(20 * kit.SECOND, 50.0, instrument=1, recv=100 * kit.SECOND)
+    tape.trade(30 * kit.SECOND, 50.0, instrument=1, recv=100 * kit.SECOND)
+    advance = BarKernel(BarSettings()).advance(tape.run())
+    assert advance.bars.record.tolist() == [1]
+    assert advance.late.tolist() == [False, False, True]
 
 
 def test_marks_move_time_on(kit, tape):

@@ -123,7 +123,8 @@ class History(msgspec.Struct):
         newest_version = np.append(every[order][1:] != every[order][:-1], True)
         kept = order[newest_version]
         self.minutes = every[kept]
-        self.values = np.concatenate([old, values], axis=1)[:, kept]
+        # Columns must lie in one piece: the compiled functions know no other layout.
+        self.values = np.ascontiguousarray(np.concatenate([old, values], axis=1)[:, kept])
         self.used = len(kept)
         came = np.unique(minutes)
         new = self.values[:, self.minutes.searchsorted(came)]

@@ -163,14 +163,14 @@ def assemble(state: OffsetState, frames: Frames, draft: Draft, canonical: Callab
         samples += part.samples
     resets = sorted((*records_of(frames, Kind.OPEN), *records_of(frames, Kind.CLOSE)))
     reached = offset.follow(state.offsets, frames, samples, resets)
-    all_ticks, all_quotes = [_ticks(state, frames, ticks)], [_quotes(state, frames, quotes, reached)]
-    for part in draft.scanned:
-        placed = part.placed(state.codes, frames, reached)
-        all_ticks.append(placed[0])
-        all_quotes.append(placed[1])
+    all_ticks, all_quotes = _ticks(state, frames, ticks), _quotes(state, frames, quotes, reached)
+    if draft.scanned:
+        placed = [part.placed(state.codes, frames, reached) for part in draft.scanned]
+        all_ticks = merged([all_ticks, *(part[0] for part in placed)], Ticks)
+        all_quotes = merged([all_quotes, *(part[1] for part in placed)], Quotes)
     return Decoded(
-        merged(all_ticks, Ticks),
-        merged(all_quotes, Quotes),
+        all_ticks,
+        all_quotes,
         marks.with_(record=frames.record[marks.record]) if len(marks) else _NO_MARKS,
         _NO_CANDLES,
         _rejects(frames, draft.faults),

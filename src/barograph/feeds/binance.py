@@ -18,6 +18,9 @@ sent, feeds the offset. Milliseconds and microseconds (``timeUnit=MICROSECOND``)
 understood. A frame is of the futures if a trade has ``X`` (the kind of order) or a quote
 has ``T``: neither exists on spot. A name alone would not tell, both have ``BTCUSDT``.
 
+In runs of many frames the usual forms are read in machine code (``binance_scan.py``). What is
+here defines what they mean, and reads all others.
+
 Trades refilled over REST (``/api/v3/historicalTrades``, ``/api/v3/trades`` and the same under
 ``/fapi/v1``) are ticks flagged REPAIRED. Numbers may be JSON numbers or text.
 """

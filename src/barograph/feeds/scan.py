@@ -153,7 +153,7 @@ def match(  # noqa: C901 - all fields in one loop: a call for each would cost ha
             reached = stop
         elif op == Op.END:
             if reached == stop:
-                return column
+                return int(column)
             reached = NO_MATCH
         if reached < 0:
             node = nodes[node, 5]

@@ -47,10 +47,7 @@ class Scanned:
 
 def merged(parts: Sequence[C], kind: type[C]) -> C:
     """The rows of all parts in the order of their records; within a record, of the parts."""
-    filled = [part for part in parts if len(part)]
-    if len(filled) < 2:
-        return filled[0] if filled else parts[0]
-    rows = concatenate(filled, kind)
+    rows = concatenate([part for part in parts if len(part)], kind)
     if np.any(rows.record[1:] < rows.record[:-1]):
         return rows.take(np.argsort(rows.record, kind="stable"))
     return rows
