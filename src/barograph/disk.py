@@ -49,6 +49,13 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write the whole of ``data``, however little the system takes at a time."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
 class Lock:
     """A lock on the file ``path``, which the system lets go of when its holder dies.
 

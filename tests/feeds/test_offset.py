@@ -103,3 +103,11 @@ def test_an_unbelievable_sample_is_not_used(tools: Any, ahead_ns: int, length: i
 @pytest.mark.parametrize("ahead_ns", [BOUND_NS, -BOUND_NS])
 def test_the_largest_believable_sample_fits_in_64_bits(tools: Any, ahead_ns: int, length: int) -> None:
     assert ahead_us(tools, [START_NS] * length, [ahead_ns] * length) == [ahead_ns // 1_000] * length
+
+
+@pytest.mark.parametrize("length", [1, 300])
+def test_a_time_that_overflows_into_a_believable_one_is_not_used(tools: Any, length: int) -> None:
+    sent_us = np.full(length, (START_NS + 2**64) // 1_000)
+    frames = tools.frames_of([b""] * length, [START_NS] * length)
+    reached = follow({}, frames, [(np.arange(length), sent_us)], [])
+    assert estimate_us(frames.recv_ns, reached).tolist() == [START_NS // 1_000] * length

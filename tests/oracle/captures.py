@@ -222,10 +222,31 @@ def kraken(rows: Rows, frame: Frame) -> None:
         rows.tick(frame, ts=ts, symbol=symbol, price=float(price), size=float(size), side=sign)
 
 
+def polygon_stocks(rows: Rows, frame: Frame) -> None:
+    """Arrays of events, trades without a side, quoted sizes in hundreds. Here ``i`` alone names a trade."""
+    for event in json.loads(frame.text):
+        ts, symbol = event["t"] * 1000, event["sym"]
+        if event["ev"] == "T":
+            ids = {"trade_id": int(event["i"]), "seq": event["q"]}
+            rows.tick(frame, ts=ts, symbol=symbol, price=event["p"], size=float(event["s"]), side=0, **ids)
+        else:
+            rows.quote(
+                frame,
+                ts=ts,
+                symbol=symbol,
+                bid_price=event["bp"],
+                bid_size=event["bs"] * 100.0,
+                ask_price=event["ap"],
+                ask_size=event["as"] * 100.0,
+                seq=event["q"],
+            )
+
+
 READERS: dict[str, Callable[[Rows, Frame], None]] = {
     "binance": binance,
     "coinbase": coinbase,
     "kraken": kraken,
+    "polygon-stocks": polygon_stocks,
 }
 
 

@@ -1,9 +1,13 @@
-"""A long recording in Binance's spot format, made up so that every column and every trap has its turn.
+"""Recordings made up so that every column and every trap has its turn.
 
-Five hours, three symbols, seeded. Minutes are busy, nearly still, quoted but not traded, or
-silent. Trades come late (some by more than an hour), twice, out of order, at the very edges
-of minutes and of the allowed lateness; some rows are not usable, some frames are not readable.
-``DAI-USDT`` never moves; ``ETH-USDT`` is quoted for half an hour before its first trade.
+:func:`write` makes one in Binance's spot format: five hours, three symbols, seeded. Minutes are
+busy, nearly still, quoted but not traded, or silent. Trades come late (some by more than an
+hour), twice, out of order, at the very edges of minutes and of the allowed lateness; some rows
+are not usable, some frames are not readable. ``DAI-USDT`` never moves; ``ETH-USDT`` is quoted
+for half an hour before its first trade.
+
+:func:`write_stocks` makes one in Massive's stock format, which tells no sides: an hour of trades
+above, below and at the midpoint, many in the millisecond of a quote, some before any quote.
 """
 
 from __future__ import annotations
@@ -105,5 +109,28 @@ def write(path: Path, seed: int = 20_240_808, minutes: int = MINUTES) -> Path:
     span_ns = minutes * 60_000_000_000
     noise = [*UNREADABLE, *(json.dumps(message) for message in UNUSED)]
     frames += [(START_MS * 1_000_000 + random.randrange(span_ns), text) for text in noise]
+    path.write_text("".join(f"{recv_ns} {text}\n" for recv_ns, text in sorted(frames)))
+    return path
+
+
+def write_stocks(path: Path, seed: int = 7, minutes: int = 60) -> Path:
+    """Write frames of one event each, in Massive's stock format; one in twenty comes a second late."""
+    random = Random(seed)
+    frames = []
+    cents = {"AAPL": 21_000, "MSFT": 40_100}
+    for q in range(minutes * 100):
+        at_ms = START_MS + q * 600 + random.choice((0, 0, random.randrange(600)))
+        symbol = random.choice(list(cents))
+        cents[symbol] += random.choice((-1, 0, 0, 1))
+        if q < 60 or random.random() < 0.6:
+            trade = {"ev": "T", "x": 4, "z": 3, "i": str(q), "p": 0.0, "s": random.randrange(1, 500)}
+            event = trade | {"p": (cents[symbol] + random.choice((-1, 0, 0, 1))) / 100}
+        else:
+            half = random.choice((1, 1, 2))
+            bid, ask = (cents[symbol] - half) / 100, (cents[symbol] + half) / 100
+            event = {"ev": "Q", "bx": 4, "bp": bid, "bs": 3, "ax": 7, "ap": ask, "as": 2, "c": 0, "z": 3}
+        event |= {"sym": symbol, "t": at_ms - at_ms % 1_800, "q": q}
+        delay_ms = 1_000 if random.random() < 0.05 else 20
+        frames.append(((at_ms + delay_ms) * 1_000_000, json.dumps([event])))
     path.write_text("".join(f"{recv_ns} {text}\n" for recv_ns, text in sorted(frames)))
     return path

@@ -36,6 +36,7 @@ RECORDINGS = {
     "kraken-49-text.txt.gz": "kraken",
     "made up": "binance",
 }
+STOCKS = "made up stocks"
 
 
 class Built(NamedTuple):
@@ -64,13 +65,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def find(place: Path, recordings: Path) -> Callable[[str], Path]:
-    """The path of a recording by its name; the made-up one is made when it is asked for."""
+    """The path of a recording by its name; those made up are made when they are asked for."""
 
     def path_of(name: str) -> Path:
-        if name != "made up":
+        if not name.startswith("made up"):
             return recordings / name
-        path = place / "made-up.txt"
-        return path if path.exists() else synthetic.write(path)
+        path = place / f"{name}.txt"
+        make = synthetic.write_stocks if name == STOCKS else synthetic.write
+        return path if path.exists() else make(path)
 
     return path_of
 
@@ -164,6 +166,18 @@ def test_import_and_replay_again_change_no_row_and_no_file(built: Built) -> None
     after = files_of(built.data)
     assert after.keys() == before.keys()
     assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_sides_that_the_venue_does_not_tell_are_lee_and_ready_s(
+    place: Path, find: Callable[[str], Path]
+) -> None:
+    path = find(STOCKS)
+    expected = reference.minutes(*captures.read(path, "polygon-stocks"))
+    ours = minutes(build(place / "stocks", (path, "polygon-stocks")))
+    assert_equal_columns(ours, expected, reference.EXACT + reference.QUOTED)
+    assert_equal_columns(ours, expected, reference.SUMMED, rtol=TOLERANCE, atol=TOLERANCE)
+    unknown = expected["volume"] - expected["buy_volume"] - expected["sell_volume"]
+    assert (unknown > 0).any(), "some trades come before anything tells their side"
 
 
 def test_two_recordings_in_one_directory_are_the_two_apart(place: Path, find: Callable[[str], Path]) -> None:

@@ -30,6 +30,7 @@ from itertools import pairwise
 import numpy as np
 
 from barograph.clock import NS_PER_S, NS_PER_US
+from barograph.feeds.times import END_US
 from barograph.records import Frames
 from barograph.rows import Ints, Mask
 
@@ -60,7 +61,7 @@ def follow(
         return _follow_few(known, frames, samples, resets)
     level = np.full(len(frames), UNKNOWN)
     for at, sent_us in samples:
-        np.maximum.at(level, at, _levels(frames.recv_ns[at], sent_us * NS_PER_US))
+        np.maximum.at(level, at, _levels(frames.recv_ns[at], sent_us))
     reached = np.empty(len(frames), dtype=np.int64)
     for connection in set(frames.stream.tolist()):
         where = np.flatnonzero(frames.stream == connection)
@@ -73,11 +74,11 @@ def follow(
     return reached
 
 
-def _levels(recv_ns: Ints, venue_ns: Ints) -> Ints:
-    ahead = venue_ns - recv_ns
-    level = ahead * LEAK + recv_ns
-    level[(np.abs(ahead) > BOUND_NS) | (venue_ns <= 0)] = UNKNOWN
-    return level
+def _levels(recv_ns: Ints, sent_us: Ints) -> Ints:
+    # In nanoseconds a time that no calendar has would overflow and might look near.
+    known = (sent_us > 0) & (sent_us < END_US)
+    ahead = np.where(known, sent_us, 0) * NS_PER_US - recv_ns
+    return np.where(known & (np.abs(ahead) <= BOUND_NS), ahead * LEAK + recv_ns, UNKNOWN)
 
 
 def _climb(known: dict[int, int], connection: int, level: Ints) -> Ints:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 
+from barograph.disk import storage_error, sync_data
 from barograph.errors import StorageError
-from barograph.tape.durable import storage_error, sync_data
 
 
 class GroupCommit:

@@ -20,12 +20,12 @@ import numpy as np
 import structlog
 import zstandard
 
+from barograph.disk import storage_error, sync_directory
 from barograph.errors import DataError, StorageError, TapeCorrupt
 from barograph.records import Stream
 from barograph.tape.blocks import REMEDY, BlockReader, Part
 from barograph.tape.bodies import COMPRESSION_LEVEL, compress
 from barograph.tape.cursor import cut
-from barograph.tape.durable import storage_error, sync_directory
 from barograph.tape.index import Tally, pack_index, pack_trailer
 from barograph.tape.layout import (
     COLUMN_BYTES,

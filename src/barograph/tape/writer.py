@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from barograph.clock import NS_PER_S, Clock
+from barograph.disk import Lock, storage_error, sync_data, sync_directory, write_all
 from barograph.errors import UsageError
 from barograph.records import Kind, Stream
 from barograph.tape.commit import GroupCommit
-from barograph.tape.durable import storage_error, sync_data, sync_directory, write_all
 from barograph.tape.layout import (
     COLUMN_BYTES,
     MAX_BODY,
@@ -33,7 +33,6 @@ from barograph.tape.layout import (
     pack_segment_head,
     pack_streams,
 )
-from barograph.tape.lock import acquire
 from barograph.tape.recovery import Recovery, recover
 from barograph.tape.sealing import Sealer, clean
 from barograph.tape.segments import RAW, segment_path
@@ -84,19 +83,20 @@ class TapeWriter:
         self._roll_bytes = roll_bytes
         self._roll_interval_ns = int(roll_interval_s * NS_PER_S)
         self._closed = False
+        self._lock = Lock(self.path / ".lock", f"the tape {self.path} is being written")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             sync_directory(self.path.parent)
-            self._lock = acquire(self.path)
+            self._lock.acquire()
         except OSError as error:
             raise storage_error(error, f"opening the tape {self.path}") from error
         try:
             self._open()
         except OSError as error:
-            os.close(self._lock)
+            self._lock.release()
             raise storage_error(error, f"opening the tape {self.path}") from error
         except BaseException:
-            os.close(self._lock)
+            self._lock.release()
             raise
         self._commit = GroupCommit(self._fd, self.next_pos, fsync_interval_s, fsync_bytes)
         self._sealer = Sealer(self.path)
@@ -212,7 +212,7 @@ class TapeWriter:
             self._commit.close()
             self._sealer.close()
             os.close(self._fd)
-            os.close(self._lock)
+            self._lock.release()
 
     def _write(self, head: bytes, body: bytes, count: int, numbers: dict[Stream, int]) -> None:
         if self._closed:
