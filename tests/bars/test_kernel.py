@@ -186,11 +186,12 @@ def test_a_row_older_than_all_that_is_kept_makes_the_instrument_anew(kit, tape):
     """After 160 minutes little is left in memory; a trade of the fifth comes, then one of the gap at 151."""
     for minute in range(0, 160, 2):
         record = tape.trade(minute * kit.MINUTE, 100.0 + minute % 7)
-        if minute in (40, 158):  # a late row in the very record that moves time on
-            tape.trade((minute - 10) * kit.MINUTE + 5, 99.0, at=record)
+        if minute == 40:
+            tape.trade(30 * kit.MINUTE + 5, 99.0, at=record)
     for i, minute in enumerate((5, 151)):
         tape.trade(minute * kit.MINUTE, 50.0, 9.0, recv=(160 + i) * kit.MINUTE)
-        tape.trade((160 + i) * kit.MINUTE, 100.0)
+        record = tape.trade((160 + i) * kit.MINUTE, 100.0)
+        tape.trade((149 - i) * kit.MINUTE, 98.0, at=record)  # late, in the very record that moves time on
     tape.trade(151 * kit.MINUTE + 1, 60.0, 9.0, recv=162 * kit.MINUTE)
     tape.trade(163 * kit.MINUTE, 100.0)
     run = tape.run()
