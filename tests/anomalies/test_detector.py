@@ -199,6 +199,12 @@ def _own(series, rules):
                 yield "one_sided_flow", minute, row["order_imbalance"]
 
 
+def _held(near, far):
+    """Both windows of one column, within two standard deviations of the long one's mean."""
+    mean, width = statistics.fmean(far), 2 * statistics.pstdev(far)
+    return [[min(mean + width, max(mean - width, x)) for x in column] for column in (near, far)]
+
+
 def _break(code, venue, rules):
     def pairs(start, stop):
         for u in range(start, stop):
@@ -213,7 +219,8 @@ def _break(code, venue, rules):
         near = list(pairs(start, minute + 1))
         far = list(pairs(start - rules.correlation_long, start))
         if 3 * len(near) >= 2 * rules.correlation_short and 3 * len(far) >= 2 * rules.correlation_long:
-            r1, r0 = (statistics.correlation(*zip(*p, strict=True)) for p in (near, far))
+            held = [_held(near_, far_) for near_, far_ in zip(zip(*near), zip(*far), strict=True)]
+            r1, r0 = (statistics.correlation(*(column[n] for column in held)) for n in (0, 1))
             score = (math.atanh(r1) - math.atanh(r0)) / math.sqrt(1 / (len(near) - 3) + 1 / (len(far) - 3))
             if (
                 abs(score) >= rules.correlation_z

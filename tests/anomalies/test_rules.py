@@ -155,6 +155,13 @@ def test_correlation_break(found):
     assert found("correlation_break", every, **venue_bars(400), price_change_pct=whole) == {}
 
 
+def test_correlation_given_one_jump_stays_whole(found):
+    changes = correlated(np.random.default_rng(4), 400, decoupled_from=400)
+    changes[370 * 4] = 5.0
+    every = np.repeat(np.arange(400), 4)
+    assert found("correlation_break", every, **venue_bars(400), price_change_pct=changes) == {}
+
+
 def test_correlation_given_a_bond_that_grows_stronger_or_turns_round(found):
     rng = np.random.default_rng(4)
     common = rng.normal(0, 0.1, 400)
@@ -181,8 +188,12 @@ def test_correlation_score_is_fisher_s_z(found):
     )
     r = np.log1p(changes.reshape(300, 4) / 100)
     others = r[:, 1:].mean(axis=1)
-    r1 = np.corrcoef(r[270:, 0], others[270:])[0, 1]
-    r0 = np.corrcoef(r[30:270, 0], others[30:270])[0, 1]
+    own, others = (
+        np.clip(x, x[30:270].mean() - 2 * x[30:270].std(), x[30:270].mean() + 2 * x[30:270].std())
+        for x in (r[:, 0], others)
+    )
+    r1 = np.corrcoef(own[270:], others[270:])[0, 1]
+    r0 = np.corrcoef(own[30:270], others[30:270])[0, 1]
     z = (math.atanh(r1) - math.atanh(r0)) / math.sqrt(1 / 27 + 1 / 237)
     assert z < 0 < r0
     assert rows[0, 299] == pytest.approx(z, rel=1e-9)

@@ -3,8 +3,9 @@
 With x the log returns of an instrument and y the mean log returns, minute by minute, of
 the other instruments of its venue (in minutes where at least ``correlation_others`` of
 them have a bar), r1 is the correlation of x and y over the last ``correlation_short``
-minutes, r0 that over the ``correlation_long`` minutes before those. The score is Fisher's
-test for the difference of two correlations (Fisher 1921),
+minutes, r0 that over the ``correlation_long`` minutes before those. Returns are held
+within two standard deviations of those of the long window, or one jump would pass for a
+break for as long as it is in the short one. The score is Fisher's test for the difference of two correlations (Fisher 1921),
 
     z = (artanh r1 - artanh r0) / sqrt(1 / (n1 - 3) + 1 / (n0 - 3)),
 
@@ -33,6 +34,7 @@ from barograph.bars.compiled import compiled
 from barograph.rows import Floats, Ints
 
 _HIGHEST = 0.9999
+_HELD = 2.0
 # Squared returns that sum to less than this are rounding errors of returns that are all equal.
 _NOTHING = 1e-20
 
@@ -56,6 +58,21 @@ def _correlation(x: Floats, y: Floats, start: int, stop: int) -> float:
     if xx < _NOTHING or yy < _NOTHING:
         return math.nan
     return max(-_HIGHEST, min(_HIGHEST, xy / math.sqrt(xx * yy)))
+
+
+@compiled
+def _hold(x: Floats, start: int, stop: int) -> None:
+    """Hold ``x[:stop]`` within ``_HELD`` standard deviations of the mean of ``x[start:stop]``."""
+    n = stop - start
+    mean, squares = 0.0, 0.0
+    for k in range(start, stop):
+        mean += x[k]
+    mean /= n
+    for k in range(start, stop):
+        squares += (x[k] - mean) * (x[k] - mean)
+    width = _HELD * math.sqrt(squares / n)
+    for k in range(stop):
+        x[k] = max(mean - width, min(mean + width, x[k]))
 
 
 @compiled
@@ -87,6 +104,8 @@ def _scores(
         n = _pairs(minute, change, others, at, minute[at] - short - long + 1, x, y)
         if 3 * (n - n1) < 2 * long:
             continue
+        _hold(x, n1, n)
+        _hold(y, n1, n)
         r1 = _correlation(x, y, 0, n1)
         r0 = _correlation(x, y, n1, n)
         error = math.sqrt(1.0 / (n1 - 3) + 1.0 / (n - n1 - 3))
