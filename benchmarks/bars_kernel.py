@@ -29,7 +29,7 @@ import polars as pl
 from barograph.bars import BarKernel, BarSettings, Run
 from barograph.bars.batch import batch
 from barograph.clock import DAY_US, US_PER_S
-from barograph.rows import Quotes, Ticks, columns
+from barograph.rows import C, Ints, Quotes, Ticks, columns
 
 START_US = 1_723_075_200_000_000
 INSTRUMENTS = 20
@@ -101,6 +101,13 @@ def measure_batch(n: int) -> dict[str, float]:
     return taken | ratios
 
 
+def part(rows: C, start: int, stop: int) -> C:
+    """The rows of the records ``start`` to ``stop``, as rows of a run."""
+    record: Ints = rows.record  # type: ignore[attr-defined]
+    first, last = np.searchsorted(record, [start, stop])
+    return rows.take(slice(int(first), int(last))).with_(record=record[first:last] - start)
+
+
 def as_runs(ticks: Ticks, quotes: Quotes, size: int, limit: int) -> list[Run]:
     """The first ``limit`` runs of ``size`` records."""
     n = len(ticks) + len(quotes)
@@ -108,13 +115,9 @@ def as_runs(ticks: Ticks, quotes: Quotes, size: int, limit: int) -> list[Run]:
     runs = []
     for start in range(0, min(n, size * limit), size):
         stop = min(start + size, n)
-        parts = []
-        for rows in (ticks, quotes):
-            first, last = np.searchsorted(rows.record, [start, stop])
-            part = rows.take(slice(int(first), int(last)))
-            parts.append(part.with_(record=part.record - start))
         kind, stream = np.ones(stop - start, dtype=np.uint8), np.zeros(stop - start, dtype=np.uint32)
-        runs.append(Run(start, recv_ns[start:stop], kind, stream, *parts))
+        rows = part(ticks, start, stop), part(quotes, start, stop)
+        runs.append(Run(start, recv_ns[start:stop], kind, stream, *rows))
     return runs
 
 

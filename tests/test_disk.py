@@ -31,6 +31,7 @@ def test_a_lock_given_another_process_holds_it_raises_busy_with_its_number(tmp_p
         holder.kill()
     with Lock(path, "the tables are written"):
         assert path.read_text() == f"{os.getpid()}\n"
+    assert path.read_text() == ""
 
 
 def test_a_lock_can_be_taken_again_after_it_was_let_go(tmp_path: Path):

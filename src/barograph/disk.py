@@ -96,8 +96,9 @@ class Lock:
         self._file = file
 
     def release(self) -> None:
-        """Let go."""
+        """Let go; the file is empty again, as it was."""
         if self._file is not None:
+            self._file.truncate(0)
             self._file.close()
             self._file = None
 

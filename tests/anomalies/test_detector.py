@@ -219,7 +219,7 @@ def _break(code, venue, rules):
         near = list(pairs(start, minute + 1))
         far = list(pairs(start - rules.correlation_long, start))
         if 3 * len(near) >= 2 * rules.correlation_short and 3 * len(far) >= 2 * rules.correlation_long:
-            held = [_held(near_, far_) for near_, far_ in zip(zip(*near), zip(*far), strict=True)]
+            held = [_held([p[k] for p in near], [p[k] for p in far]) for k in (0, 1)]
             r1, r0 = (statistics.correlation(*(column[n] for column in held)) for n in (0, 1))
             score = (math.atanh(r1) - math.atanh(r0)) / math.sqrt(1 / (len(near) - 3) + 1 / (len(far) - 3))
             if (

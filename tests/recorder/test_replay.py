@@ -33,9 +33,12 @@ def tables(data: Path) -> dict[str, pa.Table]:
 
 def files(data: Path) -> dict[str, tuple[str, int]]:
     return {
-        str(path.relative_to(data)): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        str(path.relative_to(data)): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            0 if path.name.endswith(".lock") else path.stat().st_mtime_ns,
+        )
         for path in data.rglob("*")
-        if path.is_file() and path.name != "line.lock"
+        if path.is_file()
     }
 
 

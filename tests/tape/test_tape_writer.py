@@ -160,7 +160,9 @@ def test_a_rolled_segment_is_synced_before_the_next_begins(opened: Opened) -> No
 
 def test_a_second_writer_is_refused_and_told_who_writes(opened: Opened, tape: Path) -> None:
     writer = opened()
-    with pytest.raises(StorageBusy, match=rf"written by process {os.getpid()}; wait for it to end, or stop it"):
+    with pytest.raises(
+        StorageBusy, match=rf"written by process {os.getpid()}; wait for it to end, or stop it"
+    ):
         opened()
     program = (
         "import sys; from pathlib import Path; from barograph.clock import SystemClock\n"

@@ -5,7 +5,8 @@ the other instruments of its venue (in minutes where at least ``correlation_othe
 them have a bar), r1 is the correlation of x and y over the last ``correlation_short``
 minutes, r0 that over the ``correlation_long`` minutes before those. Returns are held
 within two standard deviations of those of the long window, or one jump would pass for a
-break for as long as it is in the short one. The score is Fisher's test for the difference of two correlations (Fisher 1921),
+break for as long as it is in the short one. The score is Fisher's test for the difference
+of two correlations (Fisher 1921),
 
     z = (artanh r1 - artanh r0) / sqrt(1 / (n1 - 3) + 1 / (n0 - 3)),
 
@@ -30,7 +31,7 @@ import numpy as np
 from barograph.anomalies.history import Series
 from barograph.anomalies.rule import Crossing, as_json
 from barograph.anomalies.settings import RuleSettings
-from barograph.bars.compiled import compiled
+from barograph.compiled import compiled
 from barograph.rows import Floats, Ints
 
 _HIGHEST = 0.9999

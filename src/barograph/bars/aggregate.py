@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 
-from barograph.bars.compiled import compiled_part
 from barograph.bars.order import POS, SIDE, TS
 from barograph.bars.signing import aggressor, tick_direction
+from barograph.compiled import compiled_part
 from barograph.rows import Floats, Ints
 
 # Columns of a bar's values; the first MADE are made here, the others by the roll.

@@ -23,8 +23,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from barograph.bars.compiled import compiled
 from barograph.clock import NS_PER_US
+from barograph.compiled import compiled
 from barograph.errors import SettingsError
 from barograph.rows import Bits, Codes, Floats, Ints, Mask, Quotes, Ticks
 from barograph.tables import Flag

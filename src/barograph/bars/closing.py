@@ -32,7 +32,6 @@ from barograph.bars.aggregate import (
     VOLUME,
     aggregate,
 )
-from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.pools import (
     AFTER,
     BEFORE,
@@ -63,6 +62,7 @@ from barograph.bars.pools import (
 )
 from barograph.bars.roll import spike_score, step
 from barograph.clock import MINUTE_US
+from barograph.compiled import compiled, compiled_part
 from barograph.rows import Floats, Ints
 
 # Entries of a `progress`: the next of the due instruments, bars to emit so far.

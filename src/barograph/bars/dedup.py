@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from barograph.bars.compiled import compiled
+from barograph.compiled import compiled
 from barograph.rows import ABSENT, Codes, Ints, Mask, Quotes, Ticks
 
 MOST_INTERVALS = 1024

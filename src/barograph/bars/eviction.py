@@ -5,7 +5,6 @@ Bars do not depend on it: what is needed again is recalled.
 
 from __future__ import annotations
 
-from barograph.bars.compiled import compiled
 from barograph.bars.pools import (
     AFTER,
     BEFORE,
@@ -34,6 +33,7 @@ from barograph.bars.pools import (
     seek,
 )
 from barograph.clock import MINUTE_US
+from barograph.compiled import compiled
 from barograph.rows import Ints
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.incoming import QuoteColumns, TickColumns
 from barograph.bars.order import QUOTE
 from barograph.bars.pools import (
@@ -44,6 +43,7 @@ from barograph.bars.watermark import (
     start_stream,
 )
 from barograph.clock import MINUTE_US, NS_PER_US
+from barograph.compiled import compiled, compiled_part
 from barograph.records import Kind
 from barograph.rows import Floats, Ints
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.incoming import QuoteColumns, TickColumns
+from barograph.compiled import compiled, compiled_part
 from barograph.rows import Floats, Ints, Mask, Quotes, Ticks
 
 TS, SEQ, POS, SIDE = range(4)

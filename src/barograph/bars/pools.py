@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.order import POS, QUOTE, ROW_COLUMNS, SEQ, SIDE, TS, sort_rows
+from barograph.compiled import compiled, compiled_part
 from barograph.rows import Floats, Ints
 
 NONE = -1

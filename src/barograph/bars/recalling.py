@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from barograph.bars.compiled import compiled
 from barograph.bars.order import POS, SEQ, SIDE, TS, Rows, as_rows
 from barograph.bars.pools import (
     AFTER,
@@ -23,6 +22,7 @@ from barograph.bars.pools import (
 )
 from barograph.bars.run import Recall, Run
 from barograph.clock import MINUTE_US
+from barograph.compiled import compiled
 from barograph.rows import Floats, Ints, Quotes, Ticks, concatenate
 
 R = TypeVar("R", Ticks, Quotes)

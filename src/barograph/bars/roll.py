@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from barograph.bars.compiled import compiled, compiled_part
+from barograph.compiled import compiled, compiled_part
 from barograph.rows import Floats
 
 RSI_PERIOD = 14

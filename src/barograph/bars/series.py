@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from barograph.bars.aggregate import MADE, PRICE, VALUES, VOLUME, Span, aggregate
-from barograph.bars.compiled import compiled, compiled_part
 from barograph.bars.order import TS
 from barograph.bars.roll import RollState, roll_columns
 from barograph.bars.settings import BarSettings
+from barograph.compiled import compiled, compiled_part
 from barograph.rows import Floats, Ints
 
 

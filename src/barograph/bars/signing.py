@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from barograph.bars.compiled import compiled_part
+from barograph.compiled import compiled_part
 
 AT_MIDPOINT = 1e-14
 """Relative distance below which a price stands at the midpoint.

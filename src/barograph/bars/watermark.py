@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from barograph.bars.compiled import compiled_part
 from barograph.bars.pools import DEEP, DUE_US, FOREVER, NEVER, NONE, SEEN, STALE_US, WATERMARK, Pools
 from barograph.clock import US_PER_S
+from barograph.compiled import compiled_part
 from barograph.rows import Ints
 
 Carried = npt.NDArray[np.uint8]
