@@ -45,7 +45,7 @@ def python_of(name: str) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
     if environment.sees_ours:
         _show_ours(python)
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     subprocess.run([*install, *environment.packages], check=True, stdout=sys.stderr)
     stamp.write_text(repr(environment))
     return python

@@ -39,7 +39,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A script of this folder, which answers ``--json`` with one object on its last line.
+    """A script of this folder, which answers ``--json`` with one object and nothing else.
 
     ``environment`` names the one to run in; the interpreter of ``peer`` is handed over by
     ``--peer-python``; ``read`` makes figures of the answer.
@@ -126,17 +126,26 @@ def line(answer: Any) -> list[Figure]:
     ]
 
 
-def ohlcv_peer(answer: Any) -> list[Figure]:
+def bars_kernel(answer: Any) -> list[Figure]:
     """All columns against a group-by that computes OHLCV alone: at most twice its time."""
+    taken, kernel = answer["batch_s"], answer["advance"]
+    theirs = taken["polars_ohlcv"]
 
     def figure(what: str, name: str, target: str = "", met: bool | None = None) -> Figure:
-        ours, theirs = answer[f"{name}_s"] * 1000, answer["group_by_s"] * 1000
-        return Figure(what, f"{ours:.0f} ms", f"Polars OHLCV {theirs:.0f} ms", theirs / ours, target, met)
+        ours, peer = f"{taken[name] * 1000:.0f} ms", f"Polars OHLCV {theirs * 1000:.0f} ms"
+        return Figure(what, ours, peer, theirs / taken[name], target, met)
 
+    resumable = [
+        Figure(
+            f"  resumable kernel, a row, runs of {size:,}", f"{kernel[f'ns_a_row_runs_of_{size}']:.0f} ns", ""
+        )
+        for size in (65_536, 10, 1)
+    ]
+    promised = taken["all_columns_ratio"] <= 2
     return [
-        figure("minutes of 1 M trades, all columns", "batch", "0.5 x", answer["batch_times"] <= 2),
-        figure("  and of 1 M quotes", "batch_with_quotes"),
-        figure("  by the resumable kernel", "kernel"),
+        figure("minutes of 1 M trades, all columns", "all_columns", "0.5 x", promised),
+        figure("  unsigned, and of 1 M quotes", "all_columns_with_quotes"),
+        *resumable,
     ]
 
 
@@ -145,7 +154,7 @@ BENCHMARKS = {
     "decode_kite": Benchmark("decode_kite.py", decode_kite, environment="decoders"),
     "tick_files": Benchmark("tick_files.py", tick_files, peer="nautilus"),
     "line": Benchmark("line.py", line),
-    "ohlcv_peer": Benchmark("ohlcv_peer.py", ohlcv_peer),
+    "bars_kernel": Benchmark("bars_kernel.py", bars_kernel),
 }
 
 
@@ -160,7 +169,7 @@ def measured(benchmark: Benchmark) -> list[Figure]:
     if benchmark.peer:
         command += ["--peer-python", str(python_of(benchmark.peer))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return benchmark.read(json.loads(done.stdout.splitlines()[-1]))
+    return benchmark.read(json.loads(done.stdout))
 
 
 def machine() -> dict[str, Any]:
@@ -174,12 +183,16 @@ def machine() -> dict[str, Any]:
 
 
 def show(figures: list[Figure]) -> None:
-    """The table."""
-    print(f"{'':38}{'ours':>18}{'peer':>30}{'ratio':>8}{'target':>14}")
+    """The table, its columns as wide as they need to be."""
+    verdicts = {True: "met", False: "MISSED", None: ""}
+    rows = [("", "ours", "peer", "ratio", "target", "")]
     for each in figures:
         ratio = f"{each.ratio:.2f}" if each.ratio is not None else ""
-        met = {True: "  met", False: "  MISSED", None: ""}[each.met]
-        print(f"{each.what:38}{each.ours:>18}{each.peer:>30}{ratio:>8}{each.target:>14}{met}")
+        rows.append((each.what, each.ours, each.peer, ratio, each.target, verdicts[each.met]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for what, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join([what.ljust(widths[0]), *cells]).rstrip())
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,18 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("BAROGRAPH_REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything must be there, a test that skips has failed."""
+    report = yield
+    if report.skipped and os.environ.get("BAROGRAPH_REQUIRE_ALL") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped, but here everything must run: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
