@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -6,7 +7,7 @@ import pytest
 
 from barograph.bars import BarSettings
 from barograph.clock import ManualClock
-from barograph.errors import SettingsError, TapeCorrupt
+from barograph.errors import DataError, SettingsError, TapeCorrupt
 from barograph.recorder import LineSettings, rebuild, replay
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.records import Records
@@ -115,6 +116,24 @@ def test_replay_given_a_tape_shorter_than_its_tables_raises(tmp_path: Path):
     write(tmp_path, TAPE.cut(0, 100))
     (tmp_path / "long" / "lake").rename(tmp_path / "lake")
     with pytest.raises(TapeCorrupt, match="rebuild"):
+        replay(tmp_path)
+
+
+def test_tables_that_were_deleted_are_made_again(tmp_path: Path, undisturbed):
+    write(tmp_path, TAPE)
+    replay(tmp_path)
+    shutil.rmtree(tmp_path / "lake")
+    assert replay(tmp_path).records == len(TAPE)
+    assert tables(tmp_path) == undisturbed
+
+
+def test_replay_given_a_tape_without_its_beginning_raises(tmp_path: Path):
+    write(tmp_path, TAPE.cut(0, 1_000))
+    with TapeWriter(tmp_path / "tape", clock=ManualClock(10**18), roll_bytes=1) as tape:
+        for part in (TAPE.cut(1_000, 1_500), TAPE.cut(1_500, 1_600)):
+            tape.append_many(part.streams, part.stream, part.recv_ns, part.kind, part.payloads)
+    min((tmp_path / "tape").glob("0*")).unlink()
+    with pytest.raises(DataError, match="put the older segments back"):
         replay(tmp_path)
 
 

@@ -60,6 +60,12 @@ class StoreContract:
         assert store.commits(6) == [(8, 8), (8, 10), (10, 12)]
         assert store.commits(13) == []
 
+    def test_committed_is_where_the_last_commit_ends(self, store: Store) -> None:
+        assert store.committed() == 0
+        store.commit(Commit(0, 5, {}))
+        store.commit(Commit(5, 9, {}))
+        assert store.committed() == 9
+
     def test_commit_given_twice_changes_nothing(self, store: Store, make_store: MakeStore) -> None:
         first = commit(0, 5, ticks=[tick(DAY_0, 1)], market_microstructure=[bar(DAY_0, 2)])
         second = commit(5, 9, ticks=[tick(DAY_0 + 1, 6)], market_microstructure=[bar(DAY_0, 6, revision=1)])

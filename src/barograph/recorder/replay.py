@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import structlog
 
 from barograph.bars import KERNEL_VERSION
 from barograph.disk import Lock
-from barograph.errors import SettingsError, TapeCorrupt
+from barograph.errors import DataError, SettingsError, TapeCorrupt
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.line import Counts, Line, LineSettings, LineState
 from barograph.recorder.recall import StoreRecall
@@ -33,6 +34,8 @@ STRIDE_RECORDS = 65_536
 """Records in one commit: rows for a megabyte or two of Parquet, and less than 100 MB in memory."""
 CHECKPOINT_EVERY = 8
 """Commits between two checkpoints: what a crash makes a replay do again."""
+
+log = structlog.get_logger()
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -142,9 +145,14 @@ def _drive(
     store = Lake(places.lake)
     checkpoints = Checkpoints(places.state)
     recall = StoreRecall(store)
-    line = _resume(settings, checkpoints, recall)
+    line = _resume(settings, checkpoints, recall, store.committed())
     reader = TapeReader(places.tape)
     begin, end = line.next_pos, reader.end
+    if begin < reader.begin < end:
+        raise DataError(
+            f"the tape begins at record {reader.begin}, but the tables need it from {begin} on; "
+            "put the older segments back, from a backup, and run the same command again"
+        )
     unsaved = 0
     for run in _runs(reader, begin, end, stride, store.commits(begin)):
         recall.upto = run.first_pos
@@ -163,9 +171,13 @@ def _drive(
     return ReplayResult(end - begin, line.next_pos, line.counts, time.perf_counter() - started)
 
 
-def _resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall) -> Line:
+def _resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall, committed: int) -> Line:
+    """The line as its checkpoint left it; at the tape's beginning if the store lacks what that counts on."""
     saved = checkpoints.load()
     state = unpack(saved, LineState) if saved is not None else None
+    if state is not None and state.next_pos > committed:
+        log.warning("tables lost, making them again from the tape", had=state.next_pos, have=committed)
+        state = None
     if state is not None:
         _require_same(settings, state)
     line = Line(settings, state, recall)

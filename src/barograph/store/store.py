@@ -54,6 +54,10 @@ class Store(Protocol):
         """
         ...
 
+    def committed(self) -> int:
+        """The tape position up to which the store holds all rows; 0 when it is empty."""
+        ...
+
     def scan(self, wanted: Scan) -> Iterable[pa.RecordBatch]:
         """Rows in the table's sort order, newest version of each key only, streamed."""
         ...
