@@ -22,7 +22,7 @@ class Flag:
     """Cleaning bits of ``ticks.flags`` and ``quotes.flags``: a row keeps them, it is never dropped."""
 
     NONPOSITIVE = 1
-    """A price or size that is zero, negative or not a number: kept out of bars."""
+    """A price, or a trade's size, that is not above zero, or a quote's size below it: kept out of bars."""
     OUTLIER = 2
     """A price far from the recent median (``bars.outlier_pct``)."""
     CROSSED = 4

@@ -251,3 +251,14 @@ def test_reading_the_store_room_alone_loads_no_engine() -> None:
     program = "import sys, barograph.store; print(sorted({'pyarrow', 'duckdb', 'polars'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_connection_that_is_never_closed_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from barograph.store import Lake, Sql\n"
+        "sql = Sql(Lake(sys.argv[1]), temp_folder=Path(sys.argv[2]))\n"
+        "assert list(Path(sys.argv[2]).iterdir()); sql.query('select 1').read_all()"
+    )
+    (tmp_path / "temp").mkdir()
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "lake"), str(tmp_path / "temp")], check=True)
+    assert list((tmp_path / "temp").iterdir()) == []

@@ -10,13 +10,12 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-import structlog
-
 from barograph.disk import storage_error, sync_data, sync_directory
+from barograph.log import get_logger
 
 _MAGIC = b"BAROCKP1"
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Checkpoints:

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import structlog
 
 from barograph.bars import KERNEL_VERSION
 from barograph.disk import Lock
 from barograph.errors import DataError, SettingsError, TapeCorrupt
+from barograph.log import get_logger
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.line import Counts, Line, LineSettings, LineState
 from barograph.recorder.recall import StoreRecall
@@ -35,7 +35,7 @@ STRIDE_RECORDS = 65_536
 CHECKPOINT_EVERY = 8
 """Commits between two checkpoints: what a crash makes a replay do again."""
 
-log = structlog.get_logger()
+log = get_logger()
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ class Sql:
     def __init__(self, lake: Lake, memory_limit: str | None = None, temp_folder: Path | None = None) -> None:
         self._lake = lake
         self._temp = Path(tempfile.mkdtemp(prefix="barograph-sql-", dir=temp_folder))
+        # Those who forget to close leave nothing behind either.
+        self._clean = weakref.finalize(self, shutil.rmtree, self._temp, ignore_errors=True)
         self._connection = duckdb.connect(config={"python_enable_replacements": False})
         root = lake.root.absolute().as_posix()
         settings: dict[str, object] = {
@@ -99,7 +102,7 @@ class Sql:
     def close(self) -> None:
         """End all queries and remove the folder for temporary files."""
         self._connection.close()
-        shutil.rmtree(self._temp, ignore_errors=True)
+        self._clean()
 
     def _make_views(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> list[Path]:
         """Define every table for this cursor, those not mentioned as empty; the files in use."""

@@ -6,13 +6,12 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
+from barograph.log import get_logger
 from barograph.records import Stream
 from barograph.tape.blocks import BlockReader, head_is_torn
 from barograph.tape.segments import RAW, segment_files
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import structlog
 import zstandard
 
 from barograph.disk import storage_error, sync_directory
 from barograph.errors import DataError, StorageError, TapeCorrupt
+from barograph.log import get_logger
 from barograph.records import Stream
 from barograph.tape.blocks import REMEDY, BlockReader, Part
 from barograph.tape.bodies import COMPRESSION_LEVEL, compress
@@ -39,7 +39,7 @@ from barograph.tape.layout import (
 from barograph.tape.segments import RAW, SEALED, SEALING, segment_files, segment_path
 
 BLOCK_BYTES = 1 << 20
-log = structlog.get_logger()
+log = get_logger()
 
 
 class SealedFile:
