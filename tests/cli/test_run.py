@@ -12,6 +12,7 @@ import pytest
 
 from barograph import __version__
 from barograph.cli import main
+from barograph.cli.app import app
 from barograph.errors import DataError, SettingsError, StorageBusy, UsageError
 
 HEAVY = ("pydantic", "numpy", "pyarrow", "polars", "duckdb", "numba", "pandas", "structlog", "msgspec")
@@ -23,10 +24,21 @@ def loaded_after(statement: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stderr.split()}
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_the_overview_is_there_before_the_parser_is() -> None:
     loaded = loaded_after("from barograph.cli import main\nassert main(['--help']) == 0")
+    assert loaded.isdisjoint((*HEAVY, "cyclopts", "rich"))
+
+
+def test_help_of_a_verb_imports_nothing_heavy() -> None:
+    loaded = loaded_after("from barograph.cli import main\nassert main(['tape', '--help']) == 0")
     assert loaded.isdisjoint(HEAVY)
     assert "cyclopts" in loaded
+
+
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"]])
+def test_the_overview_lists_what_the_parser_knows(execute: Any, words: list[str]) -> None:
+    listed = [line.split()[0] for line in execute(*words).out.splitlines() if line.startswith("  ")]
+    assert sorted(listed) == sorted(name for name in app if not name.startswith("-"))
 
 
 def test_import_barograph_imports_nothing_heavy() -> None:

@@ -45,6 +45,11 @@ def _guarded(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words in ([], ["--help"], ["-h"]):
+        from barograph.cli.verbs import overview
+
+        sys.stdout.write(overview())
+        return 0
     from barograph.cli.app import app
 
     try:

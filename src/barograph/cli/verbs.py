@@ -1,0 +1,86 @@
+"""Every verb as plain data: the table that the parser is filled from and the overview shows.
+
+The overview is what people ask for first and most often. It is printed from here, without
+the parser and the library that draws its boxes, which take a quarter of a second to load.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ABOUT = "Records markets, keeps every message, and turns them into features you can trust."
+EPILOGUE = "Start with: barograph demo"
+CHAPTERS = ("The tape", "The tables", "The house")
+
+
+class Verb(NamedTuple):
+    """A verb: its words, its line of help, its chapter, and ``module:function`` below ``commands``.
+
+    A verb without a target is a group of verbs; those in it have no chapter of their own.
+    """
+
+    words: str
+    help: str
+    chapter: str = ""
+    target: str = ""
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to; nothing for a verb of the top level."""
+        return self.words.rpartition(" ")[0]
+
+    @property
+    def name(self) -> str:
+        """Its own word."""
+        return self.words.rpartition(" ")[2]
+
+
+TAPE, TABLES, HOUSE = CHAPTERS
+
+VERBS = (
+    Verb("demo", "Record a market, build its features and show them, start to end.", HOUSE, "demo:demo"),
+    Verb("init", "Write a commented barograph.toml.", HOUSE, "init:init"),
+    Verb("config", "Settings.", HOUSE),
+    Verb("config show", "Every setting, its value and where it came from.", "", "config:show"),
+    Verb("status", "What the data directory holds.", HOUSE, "status:status"),
+    Verb("doctor", "Look for what is wrong, and say the remedy.", HOUSE, "doctor:doctor"),
+    Verb("version", "The versions of Barograph and what it stands on.", HOUSE, "version:version"),
+    Verb("completion", "Print a completion script for your shell.", HOUSE, "completion:completion"),
+    Verb("tape", "The journal: import recordings, list, verify, read.", TAPE),
+    Verb("tape import", "Put recordings made by others on the tape.", "", "tape:import_"),
+    Verb("tape list", "The segments of the tape.", "", "tape:list_"),
+    Verb("tape verify", "Check every byte of the tape.", "", "tape:verify"),
+    Verb("tape cat", "Print records.", "", "tape:cat"),
+    Verb("feeds", "The venues whose frames can be read.", TAPE, "feeds:feeds"),
+    Verb(
+        "simulate", "Let a simulated market trade, onto the tape or into a file.", TAPE, "simulate:simulate"
+    ),
+    Verb("import", "Put a file of candles on the tape, and its rows in the tables.", TAPE, "candles:import_"),
+    Verb("replay", "Bring the tables up to the end of the tape.", TAPE, "replay:replay"),
+    Verb("rebuild", "Make every table again from the whole tape.", TAPE, "rebuild:rebuild"),
+    Verb("query", "Run SQL over the tables.", TABLES, "query:query"),
+    Verb("bars", "Bars of a symbol, any interval.", TABLES, "read:bars"),
+    Verb("ticks", "Trades of a symbol.", TABLES, "read:ticks"),
+    Verb("quotes", "Best bids and asks of a symbol.", TABLES, "read:quotes"),
+    Verb("anomalies", "What the rules found.", TABLES, "read:anomalies"),
+    Verb("symbols", "Symbols and venues, with their spans.", TABLES, "read:symbols"),
+    Verb("export", "Write a table to a CSV, Parquet or Arrow file.", TABLES, "export:export"),
+    Verb("lake", "The Parquet files.", TABLES),
+    Verb("lake seal", "Write finished days as one sorted file each.", "", "lake:seal"),
+    Verb("lake status", "Days, their state, files and bytes.", "", "lake:status"),
+)
+
+
+def overview() -> str:
+    """What ``barograph --help`` shows: every verb of the top level, by chapter.
+
+    >>> "demo" in overview()
+    True
+    """
+    width = max(len(verb.name) for verb in VERBS)
+    lines = ["Usage: barograph COMMAND [OPTIONS]", "", ABOUT, ""]
+    for chapter in CHAPTERS:
+        of_chapter = sorted(verb for verb in VERBS if verb.chapter == chapter)
+        lines += [f"{chapter}:", *(f"  {verb.name:<{width}}  {verb.help}" for verb in of_chapter), ""]
+    lines += ["`barograph COMMAND --help` tells a command's options; `--version` the version.", EPILOGUE]
+    return "\n".join(lines) + "\n"
