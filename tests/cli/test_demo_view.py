@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from barograph.anomalies.scoring import Score, Scores
-from barograph.cli.demo_view import DemoReport, SymbolMinutes, as_json, as_text, size, sparkline, try_next
+from barograph.cli.demo_view import (
+    DemoReport,
+    SymbolMinutes,
+    as_json,
+    as_text,
+    command_name,
+    size,
+    sparkline,
+    try_next,
+)
 from barograph.recorder.demo import Demo
 from barograph.recorder.line import Counts
 
@@ -107,3 +116,13 @@ def test_sparkline(values: list[float | None], line: str) -> None:
 )
 def test_size(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_the_commands_to_try_next_work_without_an_activated_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.argv", [".venv/bin/barograph", "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command_name() == ".venv/bin/barograph"
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert command_name() == "barograph"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barograph.cli.text_table import text_table
@@ -106,11 +108,20 @@ def try_next(report: DemoReport) -> list[str]:
     data = shlex.quote(str(report.demo.data))
     symbol = shlex.quote(report.symbols[0].symbol) if report.symbols else "BTC-USD"
     sql = "SELECT symbol, count(*) AS trades, sum(price * size) AS turnover FROM ticks GROUP BY symbol"
+    program = command_name()
     return [
-        f"barograph bars {symbol} --every 5m --data {data}",
-        f'barograph query "{sql}" --data {data}',
-        f"barograph anomalies --data {data}",
+        f"{program} bars {symbol} --every 5m --data {data}",
+        f'{program} query "{sql}" --data {data}',
+        f"{program} anomalies --data {data}",
     ]
+
+
+def command_name() -> str:
+    """How this user can call us again: by name where the shell finds it, else by the path just used."""
+    used = sys.argv[0]
+    if shutil.which("barograph") or Path(used).stem != "barograph":
+        return "barograph"
+    return shlex.quote(used)
 
 
 def as_json(report: DemoReport) -> dict[str, Any]:
