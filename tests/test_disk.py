@@ -52,3 +52,9 @@ def test_storage_error_tells_a_full_disk_from_a_broken_one(number: int, kind: ty
     made = storage_error(OSError(number, os.strerror(number)), "writing x")
     assert type(made) is kind
     assert str(made).startswith("writing x: ")
+
+
+def test_a_lock_that_cannot_be_made_names_its_file(tmp_path: Path):
+    (tmp_path / "state").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"making the lock .*line\.lock"):
+        Lock(tmp_path / "state" / "line.lock", "held").acquire()

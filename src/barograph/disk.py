@@ -76,24 +76,34 @@ class Lock:
 
         Raises:
             StorageBusy: another process, or another lock in this one, has it.
+            StorageFull, StorageError: its file cannot be made.
         """
         if self._file is not None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = self._path.open("a+b", buffering=0)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+b", buffering=0)
+        except OSError as error:
+            raise storage_error(error, f"making the lock {self._path}") from error
         try:
             _lock(file.fileno())
-        except OSError:
+            file.truncate(0)
+            file.write(b"%d\n" % os.getpid())
+        except OSError as error:
+            raise self._refused(error, file) from error
+        self._file = file
+
+    def _refused(self, error: OSError, file: IO[bytes]) -> StorageError:
+        with file:
+            # Windows tells of a lock as a permission; anything else does not say who holds it.
+            if not isinstance(error, BlockingIOError | PermissionError):
+                return storage_error(error, f"taking the lock {self._path}")
             file.seek(0)
             holder = file.read(32).decode(errors="replace").strip() or "unknown"
-            file.close()
-            raise StorageBusy(
-                f"{self._held} by process {holder}; "
-                "wait for it to end, or stop it, and run the same command again"
-            ) from None
-        file.truncate(0)
-        file.write(b"%d\n" % os.getpid())
-        self._file = file
+        return StorageBusy(
+            f"{self._held} by process {holder}; "
+            "wait for it to end, or stop it, and run the same command again"
+        )
 
     def release(self) -> None:
         """Let go; the file is empty again, as it was."""

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barograph.recorder.line import Line, LineSettings, LineState
-from barograph.records import Records
+from barograph.records import Records, Stream
 from barograph.snapshot import pack, unpack
 from barograph.tables import TABLES
 
@@ -75,6 +76,14 @@ def test_open_minutes_changes_nothing():
     last = TAPE.cut(len(TAPE) - 1, len(TAPE))
     assert line.open_minutes(last).num_rows > 0
     assert pack(line.state()) == before
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [1, 2]])
+def test_records_of_an_unknown_feed_are_counted_however_cut(cuts: list[int]):
+    strange = replace(TAPE.cut(0, 3), streams=tuple(Stream("newer", s.connection) for s in TAPE.streams))
+    line, made = drive(strange, cuts, saved=True)
+    assert made == {}
+    assert line.counts.unknown == {"newer: a feed that this version does not know": 3}
 
 
 def test_advance_given_a_run_that_does_not_follow_raises():

@@ -2,6 +2,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pytest
 
@@ -124,6 +125,16 @@ def test_tables_that_were_deleted_are_made_again(tmp_path: Path, undisturbed):
     replay(tmp_path)
     shutil.rmtree(tmp_path / "lake")
     assert replay(tmp_path).records == len(TAPE)
+    assert tables(tmp_path) == undisturbed
+
+
+def test_a_checkpoint_of_another_version_asks_for_a_rebuild(tmp_path: Path, undisturbed):
+    write(tmp_path, TAPE)
+    replay(tmp_path)
+    Checkpoints(tmp_path / "state").save(msgspec.msgpack.encode({"next_pos": 5}))
+    with pytest.raises(SettingsError, match=r"another version.*barograph rebuild"):
+        replay(tmp_path)
+    rebuild(tmp_path)
     assert tables(tmp_path) == undisturbed
 
 

@@ -178,7 +178,7 @@ class Line:
         decoded: list[tuple[str, Decoded]] = []
         for name in sorted({run.streams[i].feed for i in np.unique(run.stream).tolist()}):
             if name not in names():
-                self._met_unknown(name, {"records of a feed that this version does not know": 1})
+                self._met_unknown(name, {"a feed that this version does not know": len(run.of(name))})
                 continue
             made = find_feed(name).decode(self._feed_state(name), run.of(name))
             self._met_unknown(name, made.unknown)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -174,15 +175,25 @@ def _drive(
 def _resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall, committed: int) -> Line:
     """The line as its checkpoint left it; at the tape's beginning if the store lacks what that counts on."""
     saved = checkpoints.load()
+    try:
+        line = _resumed(settings, saved, recall, committed)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"{checkpoints.path} was written by another version of Barograph ({error}); "
+            "run `barograph rebuild` to make all tables again from the tape"
+        ) from error
+    recall.instruments = line.instruments
+    return line
+
+
+def _resumed(settings: LineSettings, saved: bytes | None, recall: StoreRecall, committed: int) -> Line:
     state = unpack(saved, LineState) if saved is not None else None
     if state is not None and state.next_pos > committed:
         log.warning("tables lost, making them again from the tape", had=state.next_pos, have=committed)
         state = None
     if state is not None:
         _require_same(settings, state)
-    line = Line(settings, state, recall)
-    recall.instruments = line.instruments
-    return line
+    return Line(settings, state, recall)
 
 
 def _require_same(settings: LineSettings, state: LineState) -> None:
