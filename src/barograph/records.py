@@ -34,9 +34,11 @@ class Kind(IntEnum):
     REST = 5
     """An HTTP answer (a refill, an instrument list): JSON ``{"url": ...}``, newline, body."""
     CLOCK = 6
-    """The time passed although nothing came; the payload is empty."""
+    """The time passed although nothing came; the payload is empty or JSON :class:`barograph.gaps.Alive`."""
     CONFIG = 7
-    """A configuration in force from here on, as JSON."""
+    """A configuration in force from here on, as JSON; on a connection, :class:`barograph.gaps.Subscribed`."""
+    MISSING = 8
+    """A gap that cannot be refilled, and why: JSON :class:`barograph.gaps.Missing`."""
 
 
 class Stream(NamedTuple):

@@ -238,7 +238,28 @@ CANDLES = Table(
     version=("tape_pos",),
 )
 
+COVERAGE = Table(
+    "coverage",
+    _columns("""
+        minute time
+        venue string
+        symbol string
+        channel string
+        state string
+        messages int64
+        reason string?
+        updated_at time
+        revision int32
+        tape_pos int64
+    """),
+    key=("minute", "venue", "symbol", "channel"),
+    time="minute",
+    sort=("symbol", "venue", "channel", "minute"),
+    version=("revision", "tape_pos"),
+)
+
 TABLES: dict[str, Table] = {
-    table.name: table for table in (TICKS, QUOTES, MARKET_MICROSTRUCTURE, ANOMALIES, REJECTS, CANDLES)
+    table.name: table
+    for table in (TICKS, QUOTES, MARKET_MICROSTRUCTURE, ANOMALIES, REJECTS, CANDLES, COVERAGE)
 }
 """Every table by name."""

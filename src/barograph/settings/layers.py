@@ -16,6 +16,9 @@ from barograph.settings.toml_lines import flatten, key_lines
 PREFIX = "BAROGRAPH__"
 
 PLAIN_NAMES: Mapping[str, Path] = {
+    "KITE_API_KEY": ("feeds", "kite", "api_key"),
+    "KITE_API_SECRET": ("feeds", "kite", "api_secret"),
+    "KITE_ACCESS_TOKEN": ("feeds", "kite", "access_token"),
     "MASSIVE_API_KEY": ("feeds", "polygon", "api_key"),
     "POLYGON_API_KEY": ("feeds", "polygon", "api_key"),
     "POLYGON_TIER_CRYPTO": ("feeds", "polygon", "tier_crypto"),

@@ -175,24 +175,169 @@ class QuerySection(Section):
     )
 
 
+_Channel = Literal["trades", "quotes"]
+_CHANNELS: Any = Field(
+    default=("trades", "quotes"), min_length=1, description="What is recorded of each symbol."
+)
+
+
+def _symbols(example: str) -> Any:
+    return Field(default=(), description=f"Symbols to record, as {example}.")
+
+
+def _address(default: str, what: str) -> Any:
+    return Field(default=default, pattern="^(wss?|https?)://", description=what)
+
+
+class BinanceSection(Section):
+    """Binance: no key is needed."""
+
+    symbols: tuple[str, ...] = _symbols("BTC-USDT; BTC-USDT-PERP is the USD-M future")
+    channels: tuple[_Channel, ...] = _CHANNELS
+    url: str = _address("wss://stream.binance.com:9443", "Spot websocket.")
+    rest_url: str = _address("https://api.binance.com", "Spot REST, for refills.")
+    futures_url: str = _address("wss://fstream.binance.com", "USD-M websocket.")
+    futures_rest_url: str = _address("https://fapi.binance.com", "USD-M REST, for refills.")
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Only old trades of USD-M futures ask for one (a key without any rights does).",
+    )
+
+
+class CoinbaseSection(Section):
+    """Coinbase Exchange: no key is needed."""
+
+    symbols: tuple[str, ...] = _symbols("BTC-USD")
+    channels: tuple[_Channel, ...] = _CHANNELS
+    url: str = _address("wss://ws-feed.exchange.coinbase.com", "Websocket.")
+    rest_url: str = _address("https://api.exchange.coinbase.com", "REST, for refills.")
+
+
+class KrakenSection(Section):
+    """Kraken: no key is needed."""
+
+    symbols: tuple[str, ...] = _symbols("BTC-USD")
+    channels: tuple[_Channel, ...] = _CHANNELS
+    url: str = _address("wss://ws.kraken.com/v2", "Websocket, version 2.")
+    rest_url: str = _address("https://api.kraken.com", "REST, for refills.")
+
+
+_Tier = Literal["basic", "starter", "developer", "advanced"]
+
+
 class PolygonSection(Section):
-    """Massive (formerly Polygon.io)."""
+    """Massive (formerly Polygon.io): crypto and stocks."""
 
     api_key: SecretStr | None = Field(
         default=None, description="The account's key; better given as POLYGON_API_KEY than written here."
     )
-    tier_crypto: Literal["basic", "starter", "developer", "advanced"] = Field(
-        default="basic", description="The account's crypto plan."
+    tier_crypto: _Tier = Field(default="basic", description="The account's crypto plan.")
+    tier_stocks: _Tier = Field(default="basic", description="The account's stocks plan.")
+    crypto: tuple[str, ...] = _symbols("BTC-USD")
+    stocks: tuple[str, ...] = _symbols("AAPL")
+    channels: tuple[_Channel, ...] = _CHANNELS
+    url: str = _address("wss://socket.massive.com", "Websocket of real-time plans.")
+    delayed_url: str = _address("wss://delayed.massive.com", "Websocket of plans 15 minutes behind.")
+    rest_url: str = _address("https://api.massive.com", "REST, for refills.")
+
+
+class KiteSection(Section):
+    """Zerodha Kite. `barograph login kite` gets the day's access token."""
+
+    api_key: SecretStr | None = Field(
+        default=None, description="The app's key; better given as KITE_API_KEY than written here."
     )
-    tier_stocks: Literal["basic", "starter", "developer", "advanced"] = Field(
-        default="basic", description="The account's stocks plan."
+    api_secret: SecretStr | None = Field(
+        default=None, description="The app's secret, for the login; better given as KITE_API_SECRET."
     )
+    access_token: SecretStr | None = Field(
+        default=None, description="The day's token; the one that the login has stored when absent."
+    )
+    symbols: tuple[str, ...] = _symbols("NSE:INFY")
+    url: str = _address("wss://ws.kite.trade", "Websocket.")
+    rest_url: str = _address("https://api.kite.trade", "REST, for the login and the list of instruments.")
+    login_url: str = _address("https://kite.zerodha.com/connect/login", "Where the login begins.")
 
 
 class FeedsSection(Section):
-    """What venues ask of us."""
+    """What venues ask of us, and what we want of them."""
 
+    binance: BinanceSection = BinanceSection()
+    coinbase: CoinbaseSection = CoinbaseSection()
+    kite: KiteSection = KiteSection()
+    kraken: KrakenSection = KrakenSection()
     polygon: PolygonSection = PolygonSection()
+
+
+class RecordSection(Section):
+    """The live process, `barograph record`."""
+
+    feeds: tuple[str, ...] = Field(default=(), description="Feeds to record when no flag says otherwise.")
+    commit_interval_s: float = Field(
+        default=0.25, gt=0, le=60, description="Ticks are readable so long after they came, about."
+    )
+    step_records: int = Field(
+        default=8192,
+        ge=1,
+        le=1_048_576,
+        description="Records taken into the tables at once; bounds the memory.",
+    )
+    buffer_mb: int = Field(
+        default=32, ge=1, description="Frames held while the disk does not take them; then sockets wait."
+    )
+    checkpoint_interval_s: float = Field(
+        default=60.0, gt=0, description="Between two savings of the line's state: what a crash makes it redo."
+    )
+    backoff_min_s: float = Field(default=0.5, gt=0, description="First wait before connecting again, about.")
+    backoff_max_s: float = Field(default=60.0, gt=0, description="Longest wait before connecting again.")
+    sustained_s: float = Field(
+        default=30.0, ge=0, description="Data for so long makes the waits begin anew at the shortest."
+    )
+    stale_after_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="A symbol silent for so long, unusually for it, is asked about and subscribed anew.",
+    )
+    seal_after_s: float = Field(
+        default=3600.0, ge=0, description="A day of the lake is sealed so long after its end."
+    )
+    shutdown_s: float = Field(default=10.0, gt=0, description="Time that a clean end may take.")
+    disk_low_mb: int = Field(default=1024, ge=0, description="Less free space than this raises an alarm.")
+    metrics_host: str = Field(default="127.0.0.1", description="Where metrics and health are served.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="Serve /metrics, /healthz and /readyz; not at all when absent.",
+    )
+
+
+class RetentionSection(Section):
+    """How much tape is kept. What no table holds yet is never deleted."""
+
+    tape_days: float | None = Field(default=None, gt=0, description="Delete sealed tape older than this.")
+    tape_gb: float | None = Field(
+        default=None, gt=0, description="Delete the oldest sealed tape when there is more than this."
+    )
+
+
+class AlertsSection(Section):
+    """Who is told of anomalies and alarms."""
+
+    cool_down_s: float = Field(
+        default=900.0, ge=0, description="The same alert is not sent again for so long."
+    )
+    webhook_url: SecretStr | None = Field(default=None, description="POST each alert there as JSON.")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Sign each POST with HMAC-SHA-256 in the header X-Barograph-Signature."
+    )
+    webhook_timeout_s: float = Field(default=5.0, gt=0, description="Patience for one POST.")
+    webhook_attempts: int = Field(default=6, ge=1, le=50, description="Tries of one POST.")
+    queue: int = Field(
+        default=256,
+        ge=1,
+        description="Alerts that wait for the webhook; beyond it the oldest are dropped, counted.",
+    )
 
 
 class LogSection(Section):
@@ -217,6 +362,9 @@ class Settings(Section):
     replay: ReplaySection = ReplaySection()
     simulator: SimulatorSection = SimulatorSection()
     query: QuerySection = QuerySection()
+    record: RecordSection = RecordSection()
+    retention: RetentionSection = RetentionSection()
+    alerts: AlertsSection = AlertsSection()
     feeds: FeedsSection = FeedsSection()
     log: LogSection = LogSection()
 

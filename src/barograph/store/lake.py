@@ -37,7 +37,7 @@ from barograph.store.selection import Selection
 from barograph.store.store import Commit, Scan
 from barograph.tables import TABLES, Table
 
-_ORDER = ("ticks", "quotes", "candles", "rejects", "market_microstructure", "anomalies")
+_ORDER = ("ticks", "quotes", "candles", "rejects", "market_microstructure", "anomalies", "coverage")
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 _Piece = tuple[Table, date, pa.Table]

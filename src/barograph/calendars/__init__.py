@@ -1,0 +1,1 @@
+"""When venues trade: sessions and holidays."""

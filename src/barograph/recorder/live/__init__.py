@@ -1,0 +1,1 @@
+"""The live process: connections in, tape and tables out, day and night."""
