@@ -9,9 +9,10 @@
     │   ├── TapeCorrupt    bytes on the tape that fail their checksum
     │   └── StoreCorrupt   a file of the lake that cannot be read
     ├── UsageError         asked for something that cannot be     (exit code 2)
-    └── StorageError       a disk, file or server said no         (exit code 75)
-        ├── StorageFull    no space left; nothing half-written remains
-        └── StorageBusy    another process holds what we need
+    ├── StorageError       a disk, file or server said no         (exit code 75)
+    │   ├── StorageFull    no space left; nothing half-written remains
+    │   └── StorageBusy    another process holds what we need
+    └── NoAnswer           a venue did not answer in time         (exit code 75)
 
 Two markers say whether trying again can help, and retry loops look at nothing
 else: :class:`Transient` (yes, later) and :class:`Terminal` (no, a person must act).
@@ -81,3 +82,9 @@ class StorageFull(StorageError):
 
 class StorageBusy(StorageError):
     """Another process holds the lock that this one needs."""
+
+
+class NoAnswer(BarographError, Transient):
+    """A venue did not answer a request within our patience."""
+
+    exit_code = 75

@@ -44,7 +44,14 @@ class Gap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The payload of a ``MISSING`` record: a gap that will not be filled, and why."""
+    """The payload of a ``MISSING`` record: how the asking for a gap ended, once it has ended.
+
+    Attributes:
+        gap: what was asked for, as the ledger named it.
+        reason: why what is not there will never be. Empty: the venue has answered to the end, and all
+            that it has of the gap stands on the tape before this record. That is the only proof
+            that nothing happened where nothing is numbered, so it is written as well.
+    """
 
     gap: Gap
     reason: str
@@ -53,10 +60,18 @@ class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Subscribed(msgspec.Struct, frozen=True):
     """The payload of a ``CONFIG`` record on a connection's stream: what it is asked to bring from here on.
 
-    ``wanted`` has the channels of each canonical symbol.
+    Attributes:
+        wanted: the channels of each canonical symbol on this connection.
+        calendars: the name of each symbol's calendar (``Live.calendar``); ``"24/7"`` may be left out.
+        of_feed: what the feed is asked for over all its connections. What is not in it is wanted no
+            longer: it ends, and is not missing. Empty: nothing is said of other connections.
+        delay_s: the venue sends what happened so long ago (a plan that is 15 minutes behind).
     """
 
     wanted: dict[str, tuple[Channel, ...]]
+    calendars: dict[str, str] = {}
+    of_feed: dict[str, tuple[Channel, ...]] = {}
+    delay_s: float = 0.0
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -112,7 +112,11 @@ class Records:
 
     def of(self, feed: str) -> Frames:
         """The records of one feed, for its decoder."""
-        wanted = np.array([stream.feed == feed for stream in self.streams], dtype=np.bool_)
+        # A tape of months has thousands of streams, a run has records of a few.
+        counts = np.bincount(self.stream)
+        wanted = np.zeros(len(counts), dtype=np.bool_)
+        for number in np.flatnonzero(counts).tolist():
+            wanted[number] = self.streams[number].feed == feed
         index = np.flatnonzero(wanted[self.stream])
         if len(index) == len(self.payloads):
             payloads = self.payloads

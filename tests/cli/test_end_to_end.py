@@ -16,7 +16,7 @@ import pytest
 
 from barograph.cli import main
 from barograph.cli.demo_view import try_next
-from barograph.cli.shaping import line_settings
+from barograph.recorder.shaping import line_settings
 from barograph.recorder import LineSettings
 from barograph.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Die at every step of a commit, a seal or a sweep, and judge what is left.
+"""Die at every step of a commit, a seal, a sweep or a compaction, and judge what is left.
 
 A program of its own (``python dying.py FOLDER``) because it forks: for each action and each
 n a child does the action on a copy of the same lake and kills itself with SIGKILL just
@@ -24,10 +24,21 @@ import making
 from making import DAY_0, DAY_1, anomaly, bar, tick
 
 from barograph import disk
-from barograph.store import Commit, Lake, Scan, commits, durable, lake, read, sealing
+from barograph.store import (
+    Commit,
+    Lake,
+    Scan,
+    commits,
+    compaction,
+    durable,
+    lake,
+    parquet,
+    read,
+    sealing,
+)
 
 # What the system has been given survives the death of a process: syncing would only take time.
-for module in (disk, durable, commits, lake, sealing):
+for module in (disk, durable, commits, compaction, lake, parquet, sealing):
     for name in ("sync_data", "sync_directory"):
         if hasattr(module, name):
             setattr(module, name, lambda _: None)
@@ -43,6 +54,8 @@ SECOND = making.commit(
     market_microstructure=[bar(DAY_0, 11, revision=1)],
     anomalies=[anomaly(DAY_0, 11, 5.0)],
 )
+THIRD = making.commit(20, 25, ticks=[tick(DAY_0 + 2, 20)], anomalies=[anomaly(DAY_0, 21, None, revision=1)])
+compaction.FAN_IN = 2
 
 
 def committed(root: Path, *commits: Commit) -> None:
@@ -62,10 +75,27 @@ def prepare_sealed_and_hot(root: Path) -> None:
     committed(root, SECOND)
 
 
+def compacted(root: Path, grace_s: float) -> None:
+    Lake(root).compact(grace_s=grace_s)
+
+
+def prepare_compacted(root: Path) -> None:
+    """Parts that lie within others, and newer ones to be merged with those."""
+    committed(root, FIRST, SECOND)
+    compacted(root, 600)
+    committed(root, THIRD)
+
+
 ACTIONS: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "commit": (lambda root: committed(root, FIRST), lambda root: committed(root, SECOND)),
     "commit, first of all": (lambda root: None, lambda root: committed(root, FIRST)),
     "seal and sweep": (prepare_sealed_and_hot, lambda root: sealed(root, -1e9)),
+    "compact and delete": (prepare_compacted, lambda root: compacted(root, -1e9)),
+    "seal what was compacted": (prepare_compacted, lambda root: sealed(root, -1e9)),
+    "commit again what was compacted": (
+        lambda root: (prepare_compacted(root), compacted(root, -1e9))[0],
+        lambda root: committed(root, FIRST, SECOND, THIRD),
+    ),
 }
 
 

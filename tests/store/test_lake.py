@@ -245,7 +245,8 @@ def test_large_day_is_sealed_through_files_with_the_same_rows(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("barograph.store.runs.RUN_ROWS", 40)
-    monkeypatch.setattr("barograph.store.sealing.ROW_GROUP", 64)
+    monkeypatch.setattr("barograph.store.runs.SEALING_ROWS", 40)
+    monkeypatch.setattr("barograph.store.parquet.ROW_GROUP", 64)
     monkeypatch.setattr("barograph.store.sealing._BATCH_ROWS", 16)
     for first in range(0, 400, 20):
         ticks = [tick(DAY_0 + pos * 7919 % 400, pos, f"S{pos % 3}") for pos in range(first, first + 20)]
@@ -263,7 +264,7 @@ def test_large_day_is_sealed_through_files_with_the_same_rows(
 
 
 def test_one_symbol_reads_the_row_groups_that_hold_it(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("barograph.store.sealing.ROW_GROUP", 10)
+    monkeypatch.setattr("barograph.store.parquet.ROW_GROUP", 10)
     lake.commit(commit(0, 400, ticks=[tick(DAY_0 + pos, pos, f"S{pos % 40:02d}") for pos in range(400)]))
     lake.seal()
     read_groups: list[list[int]] = []
@@ -357,24 +358,25 @@ def test_a_damaged_file_is_named_with_the_remedy(lake: Lake, damage: Any, sealed
         read(lake, TICKS)
 
 
-def test_writing_needs_neither_polars_nor_duckdb_nor_pandas(tmp_path: Path) -> None:
-    # PyArrow itself loads pandas wherever it is installed; here it is not.
+def test_writing_and_reading_load_neither_polars_nor_duckdb_nor_pandas(tmp_path: Path) -> None:
+    # pandas is installed here: the day that something asks Arrow the wrong way, it is loaded.
+    path = tmp_path / "commits.arrow"
+    given = [rows("ticks", *(tick(DAY_0 + pos, pos, seq=pos or None) for pos in range(9)))]
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, given[0].schema) as writer:
+        writer.write_table(given[0])
     program = f"""
 import sys
-
-class NoPandas:
-    def find_spec(self, name, path=None, target=None):
-        if name == "pandas":
-            raise ImportError(name)
-
-sys.meta_path.insert(0, NoPandas())
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-import making
-from barograph.store import Lake, Scan, read
+import pyarrow as pa
+from barograph.store import Commit, Lake, Scan, compaction, read
+ticks = pa.ipc.open_file({str(path)!r}).read_all()
 lake = Lake({str(tmp_path / "lake")!r})
-lake.commit(making.commit(0, 5, ticks=[making.tick(making.DAY_0, 0)]))
-assert read(lake, Scan("ticks")).num_rows == 1
+compaction.FAN_IN = 3
+for pos in range(9):
+    lake.commit(Commit(pos, pos + 1, {{"ticks": ticks.slice(pos, 1)}}))
+assert lake.compact().made
+assert read(lake, Scan("ticks", symbols=["BTC-USD"], start_us={DAY_0 + 2})).num_rows == 7
 assert lake.seal(all=True)
+assert read(lake, Scan("ticks", end_us={DAY_0 + 2})).num_rows == 2
 lake.close()
 print(sorted({{"polars", "duckdb", "numba", "pandas"}} & set(sys.modules)))
 """

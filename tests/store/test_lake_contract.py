@@ -45,3 +45,33 @@ class TestLakeSealedWhileRead(StoreContract):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeStore:
         return lambda: SealedWhenRead(tmp_path / "lake")
+
+
+class Compacted(Lake):
+    """A lake whose parts are merged two by two after each commit, the merged ones deleted at once."""
+
+    def commit(self, commit: Commit) -> None:
+        super().commit(commit)
+        self.compact(grace_s=-60)
+
+
+class TestCompactedLake(StoreContract):
+    @pytest.fixture
+    def make_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeStore:
+        monkeypatch.setattr("barograph.store.compaction.FAN_IN", 2)
+        return lambda: Compacted(tmp_path / "lake")
+
+
+class CompactedWhenRead(Lake):
+    """A lake that is compacted before each scan, while the merged parts stay for their grace time."""
+
+    def scan(self, wanted: Scan) -> list[pa.RecordBatch]:  # type: ignore[override]
+        self.compact()
+        return list(super().scan(wanted))
+
+
+class TestLakeCompactedWhileRead(StoreContract):
+    @pytest.fixture
+    def make_store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeStore:
+        monkeypatch.setattr("barograph.store.compaction.FAN_IN", 2)
+        return lambda: CompactedWhenRead(tmp_path / "lake")

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,8 +26,9 @@ STEPS = st.lists(
         st.tuples(st.just("commit"), ROWS),
         st.tuples(st.just("again"), st.integers(0, 9)),
         st.tuples(st.sampled_from(["seal", "seal first day", "sweep", "reopen"]), st.none()),
+        st.tuples(st.just("compact"), st.sampled_from([600.0, -1e9])),
     ),
-    max_size=10,
+    max_size=12,
 )
 
 
@@ -74,6 +76,8 @@ def done(lake: Lake, model: Model, steps: list[tuple[str, Any]]) -> Iterator[Lak
             lake.seal(day=min((day.day for day in lake.days(Scan("ticks"))), default=None), all=False)
         elif step == "sweep":
             lake.sweep(grace_s=-1e9)
+        elif step == "compact":
+            lake.compact(grace_s=detail)
         elif step == "reopen":
             lake.close()
             lake = Lake(lake.root)
@@ -83,7 +87,7 @@ def done(lake: Lake, model: Model, steps: list[tuple[str, Any]]) -> Iterator[Lak
 @settings(max_examples=25, deadline=None)
 @given(STEPS)
 def test_any_sequence_of_steps_gives_the_rows_of_a_dictionary(steps: list[tuple[str, Any]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with mock.patch("barograph.store.compaction.FAN_IN", 2), tempfile.TemporaryDirectory() as folder:
         lake, model = Lake(Path(folder)), Model()
         sql = Sql(lake)
         for each in done(lake, model, steps):

@@ -1,1 +1,28 @@
-"""When venues trade: sessions and holidays."""
+"""When markets are open: sessions, holidays, and what a file of your own adds to them.
+
+::
+
+    nyse = calendar("XNYS")
+    nyse.is_open_at(to_us(datetime(2024, 7, 3, 18, 0, tzinfo=UTC)))   # False: it closed at 17:00 UTC
+
+``docs/calendars.md`` has the names, their rules, and the format of the file.
+"""
+
+from __future__ import annotations
+
+from barograph.calendars.calendar import ALWAYS_OPEN, AlwaysOpen, Calendar, Session, Sessions
+from barograph.calendars.overrides import Closed, Overrides, Special, read_overrides
+from barograph.calendars.registry import calendar
+
+__all__ = [
+    "ALWAYS_OPEN",
+    "AlwaysOpen",
+    "Calendar",
+    "Closed",
+    "Overrides",
+    "Session",
+    "Sessions",
+    "Special",
+    "calendar",
+    "read_overrides",
+]

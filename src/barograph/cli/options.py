@@ -37,7 +37,7 @@ class Everywhere:
 
     def settings(self, *flags: Flag) -> Settings:
         """The settings in force under these options; logging is set up with them."""
-        from barograph.cli.logs import configure
+        from barograph.cli.logs import configure, secret_values
         from barograph.settings import Flag, Settings
 
         given = list(flags)
@@ -47,7 +47,9 @@ class Everywhere:
             given.append(Flag("log.level", self.log_level, "--log-level"))
         settings = Settings.load(self.config, flags=given)
         configure(
-            "error" if self.quiet and self.log_level is None else settings.log.level, settings.log.format
+            "error" if self.quiet and self.log_level is None else settings.log.level,
+            settings.log.format,
+            secret_values(settings),
         )
         return settings
 

@@ -42,20 +42,26 @@ VERBS = (
     Verb("init", "Write a commented barograph.toml.", HOUSE, "init:init"),
     Verb("config", "Settings.", HOUSE),
     Verb("config show", "Every setting, its value and where it came from.", "", "config:show"),
+    Verb("login", "Log in where a venue asks for it every day.", HOUSE),
+    Verb("login kite", "Get the day's access token of Zerodha Kite.", "", "login:kite"),
     Verb("status", "What the data directory holds.", HOUSE, "status:status"),
     Verb("doctor", "Look for what is wrong, and say the remedy.", HOUSE, "doctor:doctor"),
     Verb("version", "The versions of Barograph and what it stands on.", HOUSE, "version:version"),
     Verb("completion", "Print a completion script for your shell.", HOUSE, "completion:completion"),
-    Verb("tape", "The journal: import recordings, list, verify, read.", TAPE),
+    Verb("tape", "The journal: import recordings, list, verify, read, prune.", TAPE),
     Verb("tape import", "Put recordings made by others on the tape.", "", "tape:import_"),
     Verb("tape list", "The segments of the tape.", "", "tape:list_"),
     Verb("tape verify", "Check every byte of the tape.", "", "tape:verify"),
     Verb("tape cat", "Print records.", "", "tape:cat"),
+    Verb("tape prune", "Delete old segments that the tables no longer need.", "", "tape:prune"),
     Verb("feeds", "The venues whose frames can be read.", TAPE, "feeds:feeds"),
     Verb(
         "simulate", "Let a simulated market trade, onto the tape or into a file.", TAPE, "simulate:simulate"
     ),
     Verb("import", "Put a file of candles on the tape, and its rows in the tables.", TAPE, "candles:import_"),
+    Verb(
+        "record", "Record live feeds: every frame onto the tape, the tables behind it.", TAPE, "record:record"
+    ),
     Verb("replay", "Bring the tables up to the end of the tape.", TAPE, "replay:replay"),
     Verb("rebuild", "Make every table again from the whole tape.", TAPE, "rebuild:rebuild"),
     Verb("query", "Run SQL over the tables.", TABLES, "query:query"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from barograph.clock import NS_PER_US
+from barograph.coverage import CoverageRows
 from barograph.recorder.instruments import Instruments
 from barograph.rows import ABSENT, Anomaly, Bars, Candles, Quotes, Reject, Ticks
-from barograph.tables import ANOMALIES, CANDLES, MARKET_MICROSTRUCTURE, QUOTES, REJECTS, TICKS, Table
+from barograph.store.arrays import dtype_of, numbers, texts
+from barograph.tables import (
+    ANOMALIES,
+    CANDLES,
+    COVERAGE,
+    MARKET_MICROSTRUCTURE,
+    QUOTES,
+    REJECTS,
+    TICKS,
+    Table,
+)
 
 KERNEL_COLUMNS = tuple(
     name
@@ -27,11 +39,20 @@ class RunTables:
     def __init__(self, first_pos: int, recv_ns: npt.NDArray[np.int64], instruments: Instruments) -> None:
         self._first_pos = first_pos
         self._recv_us = recv_ns // NS_PER_US
-        self._venues = pa.array(instruments.venues, pa.string())
-        self._symbols = pa.array(instruments.symbols, pa.string())
+        self._instruments = instruments
+
+    @cached_property
+    def _venues(self) -> pa.Array:
+        return texts(self._instruments.venues)
+
+    @cached_property
+    def _symbols(self) -> pa.Array:
+        return texts(self._instruments.symbols)
 
     def ticks(self, rows: Ticks) -> pa.Table:
         """``ticks`` rows."""
+        if not len(rows):
+            return no_rows(TICKS)
         return _table(
             TICKS,
             self._placed(rows.record, rows.instrument),
@@ -47,6 +68,8 @@ class RunTables:
 
     def quotes(self, rows: Quotes) -> pa.Table:
         """``quotes`` rows."""
+        if not len(rows):
+            return no_rows(QUOTES)
         return _table(
             QUOTES,
             self._placed(rows.record, rows.instrument),
@@ -63,6 +86,8 @@ class RunTables:
 
     def bars(self, rows: Bars, kernel_version: int) -> pa.Table:
         """``market_microstructure`` rows."""
+        if not len(rows):
+            return no_rows(MARKET_MICROSTRUCTURE)
         return _table(
             MARKET_MICROSTRUCTURE,
             self._placed(rows.record, rows.instrument),
@@ -74,6 +99,8 @@ class RunTables:
 
     def candles(self, rows: Candles) -> pa.Table:
         """``candles`` rows."""
+        if not len(rows):
+            return no_rows(CANDLES)
         return _table(
             CANDLES,
             self._placed(rows.record, rows.instrument),
@@ -89,6 +116,8 @@ class RunTables:
 
     def rejects(self, rows: Sequence[tuple[str, Reject]]) -> pa.Table:
         """``rejects`` rows from pairs of venue and reject."""
+        if not len(rows):
+            return no_rows(REJECTS)
         record = np.array([reject.record for _, reject in rows], dtype=np.int64)
         return _table(
             REJECTS,
@@ -101,6 +130,8 @@ class RunTables:
 
     def anomalies(self, rows: Sequence[Anomaly], model_version: str) -> pa.Table:
         """``anomalies`` rows."""
+        if not len(rows):
+            return no_rows(ANOMALIES)
         record = np.array([row.record for row in rows], dtype=np.int64)
         instrument = np.array([row.instrument for row in rows], dtype=np.int32)
         return _table(
@@ -108,15 +139,33 @@ class RunTables:
             self._placed(record, instrument),
             ts=np.array([row.ts_us for row in rows], dtype=np.int64),
             kind=[row.kind for row in rows],
-            score=[row.score for row in rows],
-            threshold=[row.threshold for row in rows],
+            score=np.array([np.nan if row.score is None else row.score for row in rows]),
+            threshold=np.array([row.threshold for row in rows], dtype=np.float64),
             model_version=[model_version] * len(rows),
             detail=[row.detail for row in rows],
             revision=np.array([row.revision for row in rows], dtype=np.int32),
         )
 
+    def coverage(self, rows: CoverageRows) -> pa.Table:
+        """``coverage`` rows."""
+        if not len(rows):
+            return no_rows(COVERAGE)
+        return _table(
+            COVERAGE,
+            {"tape_pos": self._first_pos + rows.record},
+            minute=rows.minute_us,
+            venue=rows.venue,
+            symbol=rows.symbol,
+            channel=rows.channel,
+            state=rows.state,
+            messages=rows.messages,
+            reason=rows.reason,
+            updated_at=rows.updated_us,
+            revision=rows.revision,
+        )
+
     def _placed(self, record: npt.NDArray[np.int64], instrument: npt.NDArray[np.int32]) -> dict[str, Any]:
-        codes = pa.array(instrument)
+        codes = numbers(instrument, pa.int32())
         return {
             "venue": self._venues.take(codes),
             "symbol": self._symbols.take(codes),
@@ -124,23 +173,30 @@ class RunTables:
         }
 
 
+@cache
+def no_rows(table: Table) -> pa.Table:
+    """``table`` without rows."""
+    columns = [texts([]) if pa.types.is_string(f.type) else _none(f.type) for f in table.schema()]
+    return pa.Table.from_arrays(columns, schema=table.schema())
+
+
+def _none(kind: pa.DataType) -> pa.Array:
+    return numbers(np.empty(0, dtype_of(kind)), kind)
+
+
 def _table(table: Table, placed: Mapping[str, Any], **columns: Any) -> pa.Table:
     values = {**placed, **columns}
-    return pa.Table.from_arrays(
-        [_array(values[field.name], field) for field in table.schema()], schema=table.schema()
-    )
+    schema = table.schema()
+    return pa.Table.from_arrays([_array(values[field.name], field) for field in schema], schema=schema)
 
 
 def _array(values: Any, field: pa.Field) -> pa.Array:
     if isinstance(values, pa.Array):
         return values
-    if not isinstance(values, np.ndarray):
-        return pa.array(values, field.type)
-    if field.nullable and values.dtype.kind == "f":
-        return pa.array(values, field.type, from_pandas=True)  # NaN becomes null
-    if field.name in ("trade_id", "seq"):
-        absent = values == ABSENT
-        return pa.array(values, field.type, mask=absent if absent.any() else None)
-    if pa.types.is_timestamp(field.type):
-        return pa.array(values, pa.int64()).cast(field.type)
-    return pa.array(values, field.type)
+    if pa.types.is_string(field.type):
+        return texts(values)
+    values = np.asarray(values)
+    if not field.nullable:
+        return numbers(values, field.type)
+    valid = ~np.isnan(values) if values.dtype.kind == "f" else values != ABSENT
+    return numbers(values, field.type, valid)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from barograph.anomalies import Found, Label, Scores, score
 from barograph.clock import MINUTE_US, NS_PER_US, US_PER_S, SystemClock
 from barograph.recorder.line import Counts
-from barograph.recorder.replay import replay
+from barograph.recorder.replaying import replay
 from barograph.records import Kind, Stream
 from barograph.store import Lake, Scan
 from barograph.tape import TapeWriter, import_recording, list_segments

@@ -1,7 +1,8 @@
 """The line: records in, rows of every table out.
 
-Decode, drop duplicates, flag, build minutes, look for anomalies: one object that a
-replay drives with runs of many thousand records and the live recorder with runs of one.
+Decode, drop duplicates, flag, build minutes, look for anomalies, keep the ledger of what is
+complete: one object that a replay drives with runs of many thousand records and the live
+recorder with runs of one.
 It reads no clock, no file and no socket, so the same tape gives the same rows whatever
 the runs, and its whole state can be saved between any two of them.
 """
@@ -18,6 +19,8 @@ from barograph.anomalies import Detector, DetectorState, RuleSettings
 from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarSettings, BarState, Recall, Run
 from barograph.bars.cleaning import OUTLIER_PCT, Cleaner, Recent
 from barograph.bars.dedup import Deduplicator, Seen
+from barograph.coverage import Ledger, LedgerState
+from barograph.coverage.hours import CalendarOf, OpenHours
 from barograph.feeds import FeedState, names
 from barograph.feeds.registry import feed as find_feed
 from barograph.recorder.arrow import RunTables
@@ -50,7 +53,8 @@ class Counts(msgspec.Struct):
     """What the line has made and met since the tape began.
 
     ``unknown`` counts, by ``feed: event``, what venues sent that no table needs.
-    ``unrevised`` counts minutes that late rows could not revise.
+    ``unrevised`` counts minutes that late rows could not revise, ``uncovered`` rows that came so late that
+    the coverage of their minutes stays as it was.
     """
 
     frames: int = 0
@@ -63,6 +67,8 @@ class Counts(msgspec.Struct):
     duplicates: int = 0
     late: int = 0
     unrevised: int = 0
+    coverage: int = 0
+    uncovered: int = 0
     unknown: dict[str, int] = msgspec.field(default_factory=dict)
 
 
@@ -78,6 +84,7 @@ class LineState(msgspec.Struct):
     cleaner: bytes
     bars: bytes
     detector: bytes
+    coverage: bytes
     counts: Counts
 
 
@@ -100,10 +107,18 @@ class Line:
         state: from :meth:`state`, to go on; None to begin at position 0.
         recall: reads back rows of minutes that are no longer in memory, so that very late
             trades can revise them; without it such minutes are counted as unrevised.
+        calendar_of: gives the calendars that the tape names; the house's own when left out.
+
+    Attributes:
+        ledger: of what is complete; asked by the recorder for gaps and mute symbols.
     """
 
     def __init__(
-        self, settings: LineSettings, state: LineState | None = None, recall: Recall | None = None
+        self,
+        settings: LineSettings,
+        state: LineState | None = None,
+        recall: Recall | None = None,
+        calendar_of: CalendarOf | None = None,
     ) -> None:
         self.settings = settings
         self.next_pos = state.next_pos if state else 0
@@ -121,6 +136,7 @@ class Line:
         self._detector = Detector(
             settings.rules, self.instruments.venues, unpack(state.detector, DetectorState) if state else None
         )
+        self.ledger = Ledger(unpack(state.coverage, LedgerState) if state else None, calendar_of or _calendar)
 
     def advance(self, run: Records) -> dict[str, pa.Table]:
         """Take in the next records and return the rows that they made, by table.
@@ -135,6 +151,7 @@ class Line:
         advance = self._bars.advance(_kernel_run(run, ticks, quotes, rows.marks))
         ticks = ticks.with_(flags=ticks.flags | np.where(advance.late, Flag.LATE, 0).astype(np.int16))
         anomalies = self._detector.advance(advance.bars)
+        coverage = self.ledger.advance(run, ticks, quotes, self.instruments)
 
         tables = RunTables(run.first_pos, run.recv_ns, self.instruments)
         made = {
@@ -144,6 +161,7 @@ class Line:
             "rejects": tables.rejects(rows.rejects),
             "market_microstructure": tables.bars(advance.bars, KERNEL_VERSION),
             "anomalies": tables.anomalies(anomalies, RULES_VERSION),
+            "coverage": tables.coverage(coverage),
         }
         self.next_pos = run.next_pos
         self._count(run, made, dropped.ticks + dropped.quotes, advance)
@@ -171,6 +189,7 @@ class Line:
             cleaner=pack(self._cleaner.state),
             bars=pack(self._bars.state),
             detector=pack(self._detector.state),
+            coverage=pack(self.ledger.state),
             counts=self.counts,
         )
 
@@ -234,6 +253,15 @@ class Line:
         counts.duplicates += duplicates
         counts.late += int(np.count_nonzero(advance.late))
         counts.unrevised += len(advance.unrevised)
+        counts.coverage += made["coverage"].num_rows
+        counts.uncovered = self.ledger.state.lost_rows
+
+
+def _calendar(name: str) -> OpenHours:
+    """The house's calendar of that name, loaded when it is first asked for."""
+    from barograph.calendars import calendar
+
+    return calendar(name)
 
 
 def _kernel_run(run: Records, ticks: Ticks, quotes: Quotes, marks: Marks) -> Run:

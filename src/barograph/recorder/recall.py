@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 from barograph.recorder.instruments import Instruments
 from barograph.rows import ABSENT, Quotes, Ticks, columns
 from barograph.store import Scan, Store
+from barograph.store.arrays import numbers, one, values
+from barograph.store.selection import Selection
 from barograph.tables import TABLES
 
 
@@ -77,28 +79,16 @@ class StoreRecall:
             end_us=end_us,
         )
         rows = pa.Table.from_batches(self._store.scan(wanted), TABLES[name].schema())
-        rows = rows.filter(pc.less(rows["tape_pos"], self.upto))
+        rows = rows.filter(pc.less(rows["tape_pos"], one(self.upto, pa.int64())))
         if name in self.uncommitted:
             rows = pa.concat_tables([rows, _only(self.uncommitted[name], wanted)])
-        return rows.take(pa.array(np.argsort(_numbers(rows, "tape_pos"), kind="stable")))
+        return rows.take(numbers(np.argsort(_numbers(rows, "tape_pos"), kind="stable"), pa.int64()))
 
 
 def _only(rows: pa.Table, wanted: Scan) -> pa.Table:
     """The rows of one instrument and time out of ``rows``."""
-    ts_us = pc.cast(rows["ts"], pa.int64())
-    assert wanted.symbols
-    assert wanted.venues
-    chosen = pc.and_(
-        pc.and_(pc.equal(rows["symbol"], wanted.symbols[0]), pc.equal(rows["venue"], wanted.venues[0])),
-        pc.and_(pc.greater_equal(ts_us, wanted.start_us), pc.less(ts_us, wanted.end_us)),
-    )
-    return rows.filter(chosen)
+    return Selection.of(wanted).filtered(rows)
 
 
 def _numbers(table: pa.Table, name: str) -> npt.NDArray[Any]:
-    column = table[name].combine_chunks()
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    if name in ("trade_id", "seq"):
-        column = column.fill_null(ABSENT)
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    return values(table[name], ABSENT if name in ("trade_id", "seq") else np.nan)

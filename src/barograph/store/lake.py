@@ -19,11 +19,17 @@ import pyarrow as pa
 from barograph.clock import DAY_US, Clock, SystemClock, day_of
 from barograph.disk import Lock, sync_directory
 from barograph.errors import DataError, UsageError
-from barograph.store import commits, durable
+from barograph.store import commits, compaction, durable
+from barograph.store.arrays import mask, values
+from barograph.store.compaction import Compacted
 from barograph.store.layout import (
     commit_log,
     hot_days,
+    hot_folder,
+    names_in,
+    part_bounds,
     part_path,
+    part_within,
     parts,
     sealed_days,
     sealed_path,
@@ -57,8 +63,8 @@ class Lake:
         self.root = Path(root)
         self._clock = clock or SystemClock()
         self._writer = Lock(self.root / ".hot" / "commit.lock", f"{self.root} is being committed to")
-        self._sealer = Lock(self.root / ".hot" / "seal.lock", f"{self.root} is being sealed")
         self._floor: int | None = None
+        self._named: dict[Path, int] = {}
 
     def commit(self, commit: Commit) -> None:
         """Make the rows durable and visible, all at once; the same commit again changes nothing.
@@ -139,19 +145,34 @@ class Lake:
         with self._sealing():
             return sweep(self.root, self._clock.now_ns() / 1e9 - grace_s)
 
+    def compact(self, grace_s: float = GRACE_S) -> Compacted:
+        """Merge small hot parts into larger ones where enough have gathered: a bounded amount of work.
+
+        To be called every second or so while commits go on, from any thread or process: it
+        never makes a commit or a reader wait. A table that is being sealed is left out.
+
+        Args:
+            grace_s: how long a merged part stays for those who are reading it, in seconds.
+
+        Raises:
+            StorageFull: no space; what was merged so far stays.
+            StoreCorrupt: a part cannot be read; all other tables were compacted.
+        """
+        with durable.storage_errors("compacting", self.root):
+            return compaction.compact(self.root, self._clock.now_ns() / 1e9 - grace_s)
+
     def close(self) -> None:
         """Let go of the writer's lock."""
         self._writer.release()
         self._floor = None
+        self._named.clear()
 
     @contextmanager
     def _sealing(self) -> Iterator[None]:
-        with durable.storage_errors("sealing in", self.root):
-            self._sealer.acquire()
-            try:
-                yield
-            finally:
-                self._sealer.release()
+        # A lock of one's own each time: two threads may share a lake, and not a lock.
+        sealer = Lock(self.root / ".hot" / "seal.lock", f"{self.root} is being sealed")
+        with durable.storage_errors("sealing in", self.root), sealer:
+            yield
 
     def _open_for_writing(self) -> int:
         """Take the writer's lock and clear away what a killed writer left half-done."""
@@ -160,12 +181,16 @@ class Lake:
             self._floor = self.committed()
             for table in TABLES.values():
                 for day in hot_days(self.root, table):
-                    for part in parts(self.root, table, day):
-                        if part.next_pos > self._floor:
-                            part.path.unlink()
+                    self._clear_beyond(hot_folder(self.root, table, day), self._floor)
             if not commit_log(self.root).exists():
                 self._floor = self._sealed_upto()
         return self._floor
+
+    def _clear_beyond(self, folder: Path, floor: int) -> None:
+        for name in names_in(folder):
+            bounds = part_bounds(name)
+            if bounds and bounds[1] > floor:
+                (folder / name).unlink(missing_ok=True)
 
     def _sealed_upto(self) -> int:
         """How far the sealed files reach: what may not be committed again when the log is lost."""
@@ -177,9 +202,13 @@ class Lake:
         return max((footer_at(path, table).upto_pos for path, table in files if path.exists()), default=0)
 
     def _has(self, commit: Commit, table: Table, day: date) -> bool:
-        """Whether a part of a known commit is still there, by itself or in a sealed file."""
-        if part_path(self.root, table, day, commit.first_pos, commit.next_pos).exists():
+        """Whether a part of a known commit is there: by itself, in a larger part or in a sealed file."""
+        path = part_path(self.root, table, day, commit.first_pos, commit.next_pos)
+        if path.exists():
             return True
+        if any(part_within(path.name, part.path.name) for part in parts(self.root, table, day)):
+            return True
+        # Only then the sealed file: what is sealed meanwhile was a part when we looked for parts.
         sealed = sealed_path(self.root, table, day)
         return sealed.exists() and footer_at(sealed, table).upto_pos >= commit.next_pos
 
@@ -201,7 +230,10 @@ class Lake:
             raise
         for folder in {target.parent for _, target in staged}:
             sync_directory(folder)
-            sync_directory(folder.parent)
+            # Its own name stays once it has been synced; a folder that was swept and made again is another.
+            if self._named.get(folder) != (number := folder.stat().st_ino):
+                sync_directory(folder.parent)
+                self._named[folder] = number
 
 
 def _check_follows(commit: Commit, floor: int) -> None:
@@ -237,7 +269,7 @@ def _check_schema(table: Table, rows: pa.Table) -> None:
 
 
 def _by_day(table: Table, rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    time_us = rows.column(table.time).cast(pa.int64()).to_numpy()
+    time_us = values(rows.column(table.time))
     numbers = time_us // DAY_US
     for number in np.unique(numbers).tolist():
         try:
@@ -248,4 +280,4 @@ def _by_day(table: Table, rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
                 f"its feed must reject such a time"
             ) from None
         mine = numbers == number
-        yield day, rows if mine.all() else rows.filter(pa.array(mine))
+        yield day, rows if mine.all() else rows.filter(mask(mine))

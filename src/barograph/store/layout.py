@@ -5,6 +5,7 @@
     lake/<table>/date=YYYY-MM-DD/<table>.parquet                              sealed
     lake/.hot/<table>/date=YYYY-MM-DD/<first_pos:016d>-<next_pos:016d>.parquet  hot parts
     lake/.hot/<table>/sealed/YYYY-MM-DD-<upto_pos:016d>.parquet               links to sealed files
+    lake/.hot/<table>/arrange.lock                                            who rearranges its parts
     lake/.hot/commits.log                                                     what is committed
     lake/.hot/tmp/                                                            being written
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,7 +31,10 @@ _DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
-    """A hot part: the rows of one table and day made from records ``first_pos`` to ``next_pos``."""
+    """A hot part: the rows of one table and day made from records ``first_pos`` to ``next_pos``.
+
+    That may have been one commit or, after compaction, many.
+    """
 
     first_pos: int
     next_pos: int
@@ -55,6 +60,11 @@ def commit_log(root: Path) -> Path:
 def temporary_folder(root: Path) -> Path:
     """Where files are written before they get their names."""
     return root / ".hot" / "tmp"
+
+
+def arrange_lock(root: Path, table: Table) -> Path:
+    """The lock of whoever merges a table's hot parts."""
+    return root / ".hot" / table.name / "arrange.lock"
 
 
 def sealed_path(root: Path, table: Table, day: date) -> Path:
@@ -93,22 +103,60 @@ def sealed_days(root: Path, table: Table) -> list[date]:
 
 
 def parts(root: Path, table: Table, day: date) -> list[Part]:
-    """The hot parts of a table and day in the tape's order."""
-    found = []
+    """The hot parts of a table and day in the tape's order, without those that a larger one holds."""
     folder = hot_folder(root, table, day)
-    for name in _names(folder):
-        match = _PART.fullmatch(name)
-        if match:
-            found.append(Part(int(match[1]), int(match[2]), folder / name))
-    return sorted(found)
+    names = nested(names_in(folder))[0]
+    return [Part(int(name[:16]), int(name[17:33]), folder / name) for name in names]
+
+
+def nested(names: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Of the names in a folder those of parts, told apart by whether they lie in a larger part.
+
+    The first list has the parts that count, in the tape's order, the second each other one beside
+    the smallest part that holds it. Names have a fixed width and so compare as numbers do: a
+    folder of a live day has thousands.
+    """
+    known = [name for name in names if _PART.fullmatch(name)]
+    known.sort(key=lambda name: name[17:33], reverse=True)
+    known.sort(key=lambda name: name[:16])
+    top: list[str] = []
+    inner: list[tuple[str, str]] = []
+    around: list[str] = []
+    for name in known:
+        if name[:16] == name[17:33]:
+            top.append(name)
+            continue
+        while around and not part_within(name, around[-1]):
+            around.pop()
+        if around:
+            inner.append((name, around[-1]))
+        else:
+            top.append(name)
+        around.append(name)
+    return sorted(top), inner
+
+
+def part_within(name: str, other: str) -> bool:
+    """Whether the part called ``name`` lies in the one called ``other``.
+
+    One of no records lies in none: by its position alone it may belong to either neighbour.
+    """
+    return name[:16] < name[17:33] <= other[17:33] and other[:16] <= name[:16]
+
+
+def part_bounds(name: str) -> tuple[int, int] | None:
+    """The positions that a part's name tells; None if it is not a part's name."""
+    match = _PART.fullmatch(name)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _days(folder: Path) -> list[date]:
-    matches = (_DAY.fullmatch(name) for name in _names(folder))
+    matches = (_DAY.fullmatch(name) for name in names_in(folder))
     return sorted(date.fromisoformat(match[1]) for match in matches if match)
 
 
-def _names(folder: Path) -> list[str]:
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder, none if there is no such folder."""
     try:
         return os.listdir(folder)
     except FileNotFoundError:

@@ -7,24 +7,35 @@ all. Byte-stream-split and plain floats were larger for both prices and sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from barograph.disk import sync_data
 from barograph.errors import StoreCorrupt
+from barograph.store.arrays import dtype_of, numbers, texts
 from barograph.tables import SCHEMA_VERSION, Column, Table, arrow_type
 
 ROW_GROUP = 65_536
 """Rows in a row group: one symbol's day then costs a few of them and not the file."""
 
+HOT_GROUP = 16_384
+"""Rows in a row group of merged hot parts, which the recorder writes beside its work: less memory."""
+
+QUICK = 0
 HOT_LEVEL = 1
 SEALED_LEVEL = 3
-"""zstd levels: a hot part lives for minutes, a sealed file for years."""
+"""zstd levels: a hot part lives for minutes, a sealed file for years. ``QUICK`` stands for lz4."""
+
+QUICK_ROWS = 8_192
+"""A commit of so many rows is written quickly: when there are many such, they are soon merged."""
 
 _UPTO = "barograph.upto_pos"
 _VERSION = "barograph.schema_version"
@@ -45,6 +56,7 @@ class Footer:
     rows: int
 
 
+@cache
 def written_as(table: Table, level: int) -> dict[str, Any]:
     """The Parquet writer's options for ``table``."""
     delta = [column.name for column in table.columns if column.type in ("time", "int64")]
@@ -58,10 +70,23 @@ def written_as(table: Table, level: int) -> dict[str, Any]:
     }
 
 
+@cache
+def written_quickly_as(table: Table) -> dict[str, Any]:
+    """The options for a part of few rows, which is soon merged: half the time, half as large again."""
+    return {
+        "compression": "lz4",
+        "use_dictionary": False,
+        "store_schema": False,
+        "write_page_checksum": True,
+        "write_statistics": [name for name in (table.time, "symbol", "venue") if name in table.names],
+    }
+
+
 @contextmanager
 def writing(sink: Any, table: Table, level: int, upto_pos: int) -> Iterator[pq.ParquetWriter]:
     """A writer of ``table`` into ``sink``, whose footer will say ``upto_pos``."""
-    with pq.ParquetWriter(sink, table.schema(), **written_as(table, level)) as writer:
+    options = written_as(table, level) if level else written_quickly_as(table)
+    with pq.ParquetWriter(sink, table.schema(), **options) as writer:
         yield writer
         writer.add_key_value_metadata({_UPTO: str(upto_pos), _VERSION: str(SCHEMA_VERSION)})
 
@@ -69,9 +94,41 @@ def writing(sink: Any, table: Table, level: int, upto_pos: int) -> Iterator[pq.P
 def encoded(table: Table, rows: pa.Table) -> pa.Buffer:
     """``rows`` as the bytes of a hot part: the same rows give the same bytes."""
     sink = pa.BufferOutputStream()
-    with writing(sink, table, HOT_LEVEL, 0) as writer:
+    with writing(sink, table, HOT_LEVEL if rows.num_rows > QUICK_ROWS else QUICK, 0) as writer:
         writer.write_table(rows, row_group_size=ROW_GROUP)
     return sink.getvalue()
+
+
+def write(path: Path, table: Table, level: int, upto_pos: int, blocks: Iterable[pa.Table]) -> int:
+    """Write blocks of rows to a new file in even row groups, and sync it; how many rows.
+
+    No more than a row group and a block is in memory.
+    """
+    group = HOT_GROUP if level == HOT_LEVEL else ROW_GROUP
+    rows = 0
+    pending: list[pa.Table] = []
+    with path.open("wb") as file:
+        with writing(file, table, level, upto_pos) as writer:
+            for block in blocks:
+                rows += block.num_rows
+                pending = _write_whole_groups(writer, [*pending, block], group)
+            if pending:
+                writer.write_table(pa.concat_tables(pending), row_group_size=group)
+        file.flush()
+        sync_data(file.fileno())
+    return rows
+
+
+def _write_whole_groups(writer: pq.ParquetWriter, pending: list[pa.Table], group: int) -> list[pa.Table]:
+    """Write as many full row groups as there are; what is left."""
+    count = sum(block.num_rows for block in pending)
+    whole = count - count % group
+    if not whole:
+        return pending
+    rows = pa.concat_tables(pending)
+    writer.write_table(rows.slice(0, whole), row_group_size=group)
+    # Take a copy: a slice would hold on to all that has been written.
+    return [rows.slice(whole).combine_chunks()] if count > whole else []
 
 
 @contextmanager
@@ -129,8 +186,9 @@ def absent(field: pa.Field, count: int) -> pa.Array:
     """``count`` values that stand for a column which did not exist yet."""
     if field.nullable:
         return pa.nulls(count, field.type)
-    zero = b"" if pa.types.is_string(field.type) else 0
-    return pa.repeat(pa.scalar(zero).cast(field.type), count)
+    if pa.types.is_string(field.type):
+        return texts([""] * count)
+    return numbers(np.zeros(count, dtype_of(field.type)), field.type)
 
 
 def null_columns(rows: pa.Table, table: Table) -> list[str]:

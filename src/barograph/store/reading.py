@@ -1,8 +1,9 @@
 """Reading the lake: which files hold a table's days, and their rows in order.
 
 The reading rule (docs/lake.md): note how far the tape is committed; list the hot parts
-that are; then look at each sealed file, whose footer says which of those parts it
-contains already. A part that vanishes in between has been sealed: list again.
+that are, without those that lie in larger ones; then look at each sealed file, whose
+footer says which of those parts it contains already. A part that vanishes in between has
+been merged or sealed: list again.
 """
 
 from __future__ import annotations
@@ -92,18 +93,39 @@ def days(root: Path, wanted: Selection, upto: int | None = None) -> list[Day]:
     """The files that hold the wanted days, ascending.
 
     ``upto`` is how far the tape counts as committed, for reading several tables in one state.
+
+    Raises:
+        Replaced: parts beyond ``upto`` have been merged with others before it; begin anew.
     """
+    if upto is not None:
+        return _days(root, wanted, upto)
+    for _ in range(_ATTEMPTS):
+        try:
+            return _days(root, wanted, committed(commit_log(root)))
+        except Replaced:
+            continue  # merged since the log was read
+    raise _always_replaced(root, wanted)
+
+
+def _days(root: Path, wanted: Selection, limit: int) -> list[Day]:
     table = wanted.table
-    limit = committed(commit_log(root)) if upto is None else upto
-    hot = {day: parts(root, table, day) for day in hot_days(root, table) if wanted.reaches(day)}
+    reached = [day for day in hot_days(root, table) if wanted.reaches(day)]
+    hot = {day: _committed_parts(root, table, day, limit) for day in reached}
     sealed = {day for day in sealed_days(root, table) if wanted.reaches(day)}
     found = []
     for day in sorted(sealed.union(hot)):
         path, about = _sealed(root, table, day)
-        newer = [part for part in hot.get(day, []) if about.upto_pos < part.next_pos <= limit]
+        newer = [part for part in hot.get(day, []) if about.upto_pos < part.next_pos]
         if path is not None or newer:
             found.append(Day(day, path, about, newer))
     return found
+
+
+def _committed_parts(root: Path, table: Table, day: date, limit: int) -> list[Part]:
+    found = parts(root, table, day)
+    if any(part.first_pos < limit < part.next_pos for part in found):
+        raise Replaced(f"parts of {table.name} were merged across position {limit}")
+    return [part for part in found if part.next_pos <= limit]
 
 
 def footer_at(path: Path, table: Table) -> Footer:
@@ -112,7 +134,7 @@ def footer_at(path: Path, table: Table) -> Footer:
     return _footer(path, table, (known.st_ino, known.st_mtime_ns, known.st_size))
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=4_096)
 def _footer(path: Path, table: Table, stamp: tuple[int, int, int]) -> Footer:
     del stamp  # it is there to tell the files apart that have had this name
     with reading(path), opened(path) as file:
@@ -137,7 +159,11 @@ def _runs(root: Path, wanted: Selection, stack: ExitStack) -> list[Run]:
             return _opened(days(root, wanted), wanted, stack)
         except FileNotFoundError:
             continue  # sealed and swept, or sealed again, since it was listed
-    raise StorageBusy(
+    raise _always_replaced(root, wanted)
+
+
+def _always_replaced(root: Path, wanted: Selection) -> StorageBusy:
+    return StorageBusy(
         f"{root}: the files of {wanted.table.name} were replaced each of {_ATTEMPTS} times they were listed; "
         f"run the same again"
     )

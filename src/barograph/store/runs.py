@@ -24,9 +24,12 @@ from barograph.store.selection import Selection
 from barograph.tables import Table
 
 RUN_ROWS = 262_144
-"""Hot rows that are sorted at a time: about 60 MB while it happens."""
+"""Hot rows that a reader sorts at a time: about 60 MB while it happens."""
 
-_SPILL_GROUP = 16_384
+SEALING_ROWS = 32_768
+"""Hot rows that are sorted at a time for sealing, which the recorder does beside its work."""
+
+_BLOCK_ROWS, _LEAST_GROUP = 32_768, 1_024
 
 Key = tuple[tuple[bool, Any], ...]
 """The values of the sort columns, each with a mark that puts null last.
@@ -138,17 +141,26 @@ class SortedFile:
         return self._file
 
 
-def hot_runs(parts: Sequence[Part], wanted: Selection, spill: Callable[[], Path]) -> list[Run]:
-    """The rows of hot parts as sorted runs; ``spill()`` names a folder for those that must wait."""
-    runs = []
+def hot_runs(
+    parts: Sequence[Part], wanted: Selection, spill: Callable[[], Path], run_rows: int | None = None
+) -> list[Run]:
+    """The rows of hot parts as sorted runs of ``run_rows`` (:data:`RUN_ROWS`) or a little more.
+
+    ``spill()`` names a folder for those that must wait. However many these are, the blocks of
+    all of them together have about :data:`_BLOCK_ROWS` rows.
+    """
+    most = run_rows or RUN_ROWS
+    runs: list[Run] = []
     pending: list[pa.Table] = []
-    waiting = 0
+    waiting, expected = 0, 0
     for part in parts:
-        for rows in SortedFile(part.path, wanted.table).blocks(wanted, RUN_ROWS // 4):
+        for rows in SortedFile(part.path, wanted.table).blocks(wanted, most // 4):
             pending.append(rows)
             waiting += rows.num_rows
-            if waiting >= RUN_ROWS:
-                runs.append(_spilled(pa.concat_tables(pending), wanted, spill()))
+            if waiting >= most:
+                expected = expected or 1 + rows_in(parts, wanted.table) // most
+                group = min(max(_BLOCK_ROWS // expected, _LEAST_GROUP), most // 4)
+                runs.append(_spilled(pa.concat_tables(pending), wanted, spill(), group))
                 pending, waiting = [], 0
     if waiting:
         rows = ordered(pa.concat_tables(pending), wanted.table)
@@ -156,10 +168,22 @@ def hot_runs(parts: Sequence[Part], wanted: Selection, spill: Callable[[], Path]
     return runs
 
 
-def _spilled(rows: pa.Table, wanted: Selection, folder: Path) -> Run:
+def rows_in(parts: Sequence[Part], table: Table) -> int:
+    """How many rows the parts have."""
+    count = 0
+    for part in parts:
+        file = SortedFile(part.path, table)
+        count += file.footer.rows
+        file.let_go()
+    return count
+
+
+def _spilled(rows: pa.Table, wanted: Selection, folder: Path, group: int) -> Run:
     path = temporary(folder, wanted.table.name)
     with storage_errors("sorting into", path):
-        pq.write_table(ordered(rows, wanted.table), path, row_group_size=_SPILL_GROUP, compression="lz4")
-    run = SortedFile(path, wanted.table).run(wanted, _SPILL_GROUP)
+        pq.write_table(
+            ordered(rows, wanted.table), path, row_group_size=group, compression="lz4", use_dictionary=False
+        )
+    run = SortedFile(path, wanted.table).run(wanted, group)
     assert run is not None  # it has rows, and all of them are wanted
     return run

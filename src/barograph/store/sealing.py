@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from barograph.disk import sync_data, sync_directory
-from barograph.store import durable
+from barograph.disk import sync_directory
+from barograph.store import durable, runs
 from barograph.store.commits import committed
+from barograph.store.compaction import arranging, delete_merged, let_go
 from barograph.store.layout import (
     commit_log,
     hot_days,
+    hot_folder,
     link_folder,
     link_path,
     parts,
@@ -26,13 +25,17 @@ from barograph.store.layout import (
     temporary_folder,
 )
 from barograph.store.merge import merge
-from barograph.store.parquet import ROW_GROUP, SEALED_LEVEL, writing
+from barograph.store.parquet import SEALED_LEVEL, write
 from barograph.store.reading import Day, days, footer_at
-from barograph.store.runs import Run, SortedFile, hot_runs
+from barograph.store.runs import Run, SortedFile
 from barograph.store.selection import Selection
 from barograph.tables import TABLES, Table
 
+PATIENCE_S = 60.0
+"""How long sealing waits for a compaction of the same table, which ends within seconds."""
+
 _BATCH_ROWS = 16_384
+_MOST_RUNS = 256
 
 
 class Sealed(NamedTuple):
@@ -49,22 +52,32 @@ class Sealed(NamedTuple):
 def seal(root: Path, table: Table, day: date) -> Sealed | None:
     """Merge what a day's sealed file lacks into a new one, put in place by one rename.
 
-    None when it lacks nothing. Memory is bounded by :data:`runs.RUN_ROWS` and a block of
+    None when it lacks nothing. Memory is bounded by :data:`runs.SEALING_ROWS` and a block of
     each run; a day larger than that is sorted through files in ``lake/.hot/tmp``. The
     caller holds the sealing lock.
+
+    Raises:
+        StorageBusy: the table's parts were being compacted for :data:`PATIENCE_S` without end.
     """
-    upto_pos = committed(commit_log(root))
-    found = [each for each in days(root, Selection.on(table, day), upto_pos) if each.parts]
-    if not found:
-        return None
+    with arranging(root, table, PATIENCE_S):
+        upto_pos = committed(commit_log(root))
+        found = [each for each in days(root, Selection.on(table, day), upto_pos) if each.parts]
+        try:
+            return _sealed(root, table, found[0], upto_pos) if found else None
+        finally:
+            let_go()
+
+
+def _sealed(root: Path, table: Table, found: Day, upto_pos: int) -> Sealed:
+    day = found.day
     target = sealed_path(root, table, day)
     lasting = link_path(root, table, day, upto_pos)
     path = durable.temporary(temporary_folder(root), target.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with ExitStack() as stack:
-            runs = _runs(root, table, found[0], stack)
-            rows = _write(path, table, upto_pos, merge(runs, table))
+            sorted_runs = _runs(root, table, found, stack)
+            rows = write(path, table, SEALED_LEVEL, upto_pos, merge(sorted_runs, table))
         size = path.stat().st_size
         durable.link(path, lasting)
         durable.publish(path, target)
@@ -74,28 +87,41 @@ def seal(root: Path, table: Table, day: date) -> Sealed | None:
         raise
     sync_directory(target.parent)
     sync_directory(target.parent.parent)
-    _touch([part.path for part in found[0].parts])
-    if found[0].sealed not in (None, target):
-        _touch([found[0].sealed])
-    return Sealed(table.name, day, target, rows, size, len(found[0].parts))
+    _touch([part.path for part in found.parts])
+    if found.sealed not in (None, target):
+        _touch([found.sealed])
+    return Sealed(table.name, day, target, rows, size, len(found.parts))
 
 
 def sweep(root: Path, before_s: float) -> int:
-    """Delete hot parts that were sealed, and temporary files last written, before ``before_s``.
+    """Delete what was sealed, merged or replaced, and temporary files last written, before ``before_s``.
 
     Times are seconds since 1970. Returns how many files were deleted. The caller holds
     the sealing lock.
     """
-    replaced = [path for table in TABLES.values() for path in _replaced(root, table)]
-    doomed = [path for path in (*_sealed_parts(root), *replaced) if path.stat().st_mtime < before_s]
+    deleted = 0
+    for table in TABLES.values():
+        if days_there := hot_days(root, table):
+            with arranging(root, table, PATIENCE_S):
+                deleted += sum(_sweep_day(root, table, day, before_s) for day in days_there)
+        deleted += _delete(_replaced(root, table), before_s)
+    return deleted + _delete(_temporary(root), before_s)
+
+
+def _sweep_day(root: Path, table: Table, day: date, before_s: float) -> int:
+    merged = delete_merged(root, table, day, before_s)
+    sealed = _delete(_sealed_parts(root, table, day), before_s)
+    if merged + sealed:
+        _remove_if_empty(hot_folder(root, table, day))
+    return merged + sealed
+
+
+def _delete(paths: Iterable[Path], before_s: float) -> int:
+    """Delete those last touched before ``before_s``; how many."""
+    doomed = [path for path in paths if _modified(path) < before_s]
     for path in doomed:
-        path.unlink()
-    for folder in {path.parent for path in doomed}:
-        _remove_if_empty(folder)
-    stale = [path for path in _temporary(root) if _modified(path) < before_s]
-    for path in stale:
         path.unlink(missing_ok=True)
-    return len(doomed) + len(stale)
+    return len(doomed)
 
 
 def _runs(root: Path, table: Table, day: Day, stack: ExitStack) -> list[Run]:
@@ -104,41 +130,14 @@ def _runs(root: Path, table: Table, day: Day, stack: ExitStack) -> list[Run]:
     def spill() -> Path:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(dir=temporary_folder(root))))
 
-    hot = hot_runs(day.parts, wanted, spill)
+    at_once = max(runs.SEALING_ROWS, runs.rows_in(day.parts, table) // _MOST_RUNS)
+    hot = runs.hot_runs(day.parts, wanted, spill, at_once)
     if day.sealed is None:
         return hot
     file = SortedFile(day.sealed, table)
     stack.callback(file.let_go)
     run = file.run(wanted, _BATCH_ROWS)
     return hot if run is None else [run, *hot]
-
-
-def _write(path: Path, table: Table, upto_pos: int, blocks: Iterator[pa.Table]) -> int:
-    """Write sorted blocks in even row groups, and sync; how many rows."""
-    rows = 0
-    pending: list[pa.Table] = []
-    with path.open("wb") as file:
-        with writing(file, table, SEALED_LEVEL, upto_pos) as writer:
-            for block in blocks:
-                rows += block.num_rows
-                pending = _write_whole_groups(writer, [*pending, block])
-            if pending:
-                writer.write_table(pa.concat_tables(pending), row_group_size=ROW_GROUP)
-        file.flush()
-        sync_data(file.fileno())
-    return rows
-
-
-def _write_whole_groups(writer: pq.ParquetWriter, pending: list[pa.Table]) -> list[pa.Table]:
-    """Write as many full row groups as there are; what is left."""
-    count = sum(block.num_rows for block in pending)
-    whole = count - count % ROW_GROUP
-    if not whole:
-        return pending
-    rows = pa.concat_tables(pending)
-    writer.write_table(rows.slice(0, whole), row_group_size=ROW_GROUP)
-    # Take a copy: a slice would hold on to all that has been written.
-    return [rows.slice(whole).combine_chunks()] if count > whole else []
 
 
 def _touch(paths: Sequence[Path]) -> None:
@@ -157,18 +156,19 @@ def _replaced(root: Path, table: Table) -> list[Path]:
     return found
 
 
-def _sealed_parts(root: Path) -> Iterator[Path]:
+def _sealed_parts(root: Path, table: Table, day: date) -> Iterator[Path]:
     """Hot parts that a sealed file contains."""
-    for table in TABLES.values():
-        for day in hot_days(root, table):
-            sealed = sealed_path(root, table, day)
-            if sealed.exists():
-                upto_pos = footer_at(sealed, table).upto_pos
-                yield from (part.path for part in parts(root, table, day) if part.next_pos <= upto_pos)
+    sealed = sealed_path(root, table, day)
+    if sealed.exists():
+        upto_pos = footer_at(sealed, table).upto_pos
+        yield from (part.path for part in parts(root, table, day) if part.next_pos <= upto_pos)
 
 
 def _temporary(root: Path) -> list[Path]:
-    return [path for path in temporary_folder(root).rglob("*") if path.is_file()]
+    """Files being written, but for this process's own: another thread may be at it."""
+    own = f".{os.getpid()}."
+    found = temporary_folder(root).rglob("*")
+    return [path for path in found if own not in path.name and path.is_file()]
 
 
 def _modified(path: Path) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from barograph.clock import DAY_US, day_start_us, to_us
+from barograph.clock import DAY_US, day_start_us
 from barograph.errors import UsageError
+from barograph.store.arrays import one, texts
 from barograph.store.layout import table_named
 from barograph.store.store import Scan
 from barograph.tables import Table
@@ -75,13 +76,11 @@ class Selection:
     def filtered(self, rows: pa.Table) -> pa.Table:
         """The rows of ``rows`` that are wanted."""
         time = rows.column(self.table.time)
-        masks = [
-            pc.is_in(rows.column(name), pa.array(only, pa.string())) for name, only in self.chosen.items()
-        ]
+        masks = [pc.is_in(rows.column(name), texts(only)) for name, only in self.chosen.items()]
         if self.start_us is not None:
-            masks.append(pc.greater_equal(time, pa.scalar(self.start_us, time.type)))
+            masks.append(pc.greater_equal(time, one(self.start_us, time.type)))
         if self.end_us is not None:
-            masks.append(pc.less(time, pa.scalar(self.end_us, time.type)))
+            masks.append(pc.less(time, one(self.end_us, time.type)))
         if not masks:
             return rows
         mask = masks[0]
@@ -125,9 +124,13 @@ def _extremes(group: pq.RowGroupMetaData, name: str) -> tuple[Any, Any]:
             known = column.statistics
             if known is None or not known.has_min_max:
                 return None, None
-            return _plain(known.min), _plain(known.max)
+            return _least_and_most(known)
     return None, None
 
 
-def _plain(value: Any) -> Any:
-    return to_us(value) if isinstance(value, datetime) else value
+def _least_and_most(known: pq.Statistics) -> tuple[Any, Any]:
+    if known.logical_type.type != "TIMESTAMP":
+        return known.min, known.max
+    # As they are in the file: PyArrow makes datetimes of them, and loads pandas for it.
+    scale = 1_000 if "milliseconds" in str(known.logical_type) else 1
+    return known.min_raw * scale, known.max_raw * scale

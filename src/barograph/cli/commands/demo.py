@@ -40,8 +40,8 @@ def demo(*, tape: Path | None = None, feed: str | None = None, common: Options =
     feed
         The venue that sent the recording's frames; barograph feeds lists them.
     """
-    from barograph.cli.shaping import line_settings
     from barograph.recorder.demo import demo_recording, demo_simulated
+    from barograph.recorder.shaping import line_settings
 
     if (tape is None) != (feed is None):
         raise UsageError("--tape and --feed go together: whose frames are in the recording?")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
+from barograph.cli.asking import agreed
 from barograph.cli.commands.replay import rebuild_tables, replay_fields
 from barograph.cli.options import DEFAULTS, Options
 from barograph.cli.output import write_object
@@ -35,16 +34,8 @@ def rebuild(*, yes: bool = False, dry_run: bool = False, common: Options = DEFAU
     if dry_run:
         write_object({"dry_run": True, **plan}, as_json=common.json)
         return
-    if not yes and not _agreed(
+    if not yes and not agreed(
         f"make all tables in {plan['replaces']} again from {plan['records']:,} records?"
     ):
         raise UsageError("nothing was changed; say --yes to rebuild without being asked")
     write_object(replay_fields(rebuild_tables(settings, common)), as_json=common.json)
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        return False
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")

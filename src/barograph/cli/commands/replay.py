@@ -33,7 +33,7 @@ def replay(*, rebuild: bool = False, common: Options = DEFAULTS) -> None:
 def bring_up(settings: Settings, common: Everywhere) -> ReplayResult:
     """Replay with a progress bar."""
     from barograph import recorder
-    from barograph.cli.shaping import line_settings
+    from barograph.recorder.shaping import line_settings
 
     with progress("replaying", quiet=common.quiet) as report:
         return recorder.replay(
@@ -47,7 +47,7 @@ def bring_up(settings: Settings, common: Everywhere) -> ReplayResult:
 def rebuild_tables(settings: Settings, common: Everywhere) -> ReplayResult:
     """Rebuild with a progress bar."""
     from barograph import recorder
-    from barograph.cli.shaping import line_settings
+    from barograph.recorder.shaping import line_settings
 
     with progress("rebuilding", quiet=common.quiet) as report:
         return recorder.rebuild(

@@ -29,7 +29,7 @@ START = "2024-08-08"
 """Where a simulated market begins unless told otherwise, so that it is the same every time."""
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - a flag is a parameter
     *,
     seed: int | None = None,
     symbols: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
@@ -38,12 +38,17 @@ def simulate(
     rate: float | None = None,
     real_time: bool = False,
     out: Path | None = None,
+    serve: str | None = None,
+    port: int = 0,
+    recording: Path | None = None,
+    control: bool = False,
     common: Options = DEFAULTS,
 ) -> None:
-    """Let a simulated market trade, onto the tape or into a recording file.
+    """Let a simulated market trade, onto the tape, into a recording file or on a venue's server.
 
     The same seed, symbols, start and rate give the same frames, byte for byte. The tables
     follow with barograph replay; a recording file with barograph tape import FILE --feed sim.
+    With --serve it speaks a venue's protocol on this machine, for trying a deployment.
 
     Parameters
     ----------
@@ -61,8 +66,40 @@ def simulate(
         Begin now and go on as the clock does, until it is over or interrupted.
     out
         Write a recording (receipt time in nanoseconds, space, frame) instead of the tape; .gz compresses.
+        With --serve: the server's log, as JSON lines; one that is there already is continued.
+    serve
+        Be this venue's server on 127.0.0.1 until interrupted: binance, binance-usdm, coinbase, kraken, ...
+    port
+        Of the server; 0 takes a free one and says which.
+    recording
+        With --serve: send the frames of this recording once somebody has subscribed.
+    control
+        With --serve: let programs on this machine make it misbehave (see docs/testing.md).
     """
     settings = common.settings()
+    if serve is None and (recording is not None or control or port):
+        raise UsageError("--port, --recording and --control belong to --serve VENUE")
+    if serve is not None:
+        from barograph.cli.commands.serving import Serving
+        from barograph.cli.commands.serving import serve as serve_it
+
+        if start is not None or real_time:
+            raise UsageError("--serve trades now; leave --start and --real-time away")
+        chosen = settings.simulator
+        asked = Serving(
+            venue=serve,
+            port=port,
+            seed=chosen.seed if seed is None else seed,
+            symbols=tuple(symbols or ()),
+            rate=chosen.rate if rate is None else rate,
+            seconds=None if duration is None else span_s(duration, "--duration"),
+            log=out,
+            recording=recording,
+            control=control,
+            as_json=common.json,
+        )
+        serve_it(asked)
+        return
     market = _market(settings, seed, symbols, rate, _window(start, duration, real_time))
     batches = _in_real_time(market) if real_time else _at_once(market, common)
     told = _into_file(out, batches) if out is not None else _onto_tape(settings, market, batches)

@@ -1,22 +1,27 @@
-"""``barograph tape import | list | verify | cat``."""
+"""``barograph tape import | list | verify | cat | prune``."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from barograph.cli.asking import agreed
 from barograph.cli.options import DEFAULTS, Options
 from barograph.cli.output import write, write_object, write_records, write_stream
 from barograph.cli.progress import progress
 from barograph.cli.times import iso_ns
-from barograph.errors import DataError, UsageError
+from barograph.errors import DataError, StorageBusy, UsageError
 
 if TYPE_CHECKING:
+    from barograph.recorder.live.retention import Pruned
     from barograph.records import Record, Records
+    from barograph.settings import Settings
     from barograph.tape import ImportResult
 
 
@@ -177,3 +182,95 @@ def _fields(record: Record) -> dict[str, Any]:
         "connection": record.stream.connection,
         "payload": record.payload.decode("utf-8", "backslashreplace"),
     }
+
+
+def prune(
+    *,
+    keep_days: float | None = None,
+    keep_gb: float | None = None,
+    yes: bool = False,
+    dry_run: bool = False,
+    common: Options = DEFAULTS,
+) -> None:
+    """Delete the oldest sealed segments; without a flag, as the settings retention.* say.
+
+    What the tables do not hold yet is never deleted, nor the newest segment. The tables
+    are then the only copy of what is gone: barograph rebuild refuses from then on.
+
+    Parameters
+    ----------
+    keep_days
+        Delete segments whose newest record is older than this.
+    keep_gb
+        Delete the oldest while the whole tape is larger than this (GB of 10^9 bytes).
+    yes
+        Do not ask.
+    dry_run
+        Only say what would be deleted.
+    """
+    settings = common.settings()
+    days = settings.retention.tape_days if keep_days is None else keep_days
+    gb = settings.retention.tape_gb if keep_gb is None else keep_gb
+    _require_limits(days, gb)
+    with _no_rebuild(settings.data_dir):
+        plan = _pruned(settings, days, gb, dry_run=True)
+        if plan.segments and not dry_run:
+            if not yes and not agreed(
+                f"delete {len(plan.segments)} segments, {plan.bytes:,} bytes, for good?"
+            ):
+                raise UsageError("nothing was deleted; say --yes to delete without being asked")
+            plan = _pruned(settings, days, gb, dry_run=False)
+    fields = {
+        "tape": str(settings.data_dir / "tape"),
+        "deleted": [segment.path.name for segment in plan.segments],
+        "bytes": plan.bytes,
+        "begin": plan.begin,
+        "kept_because": plan.kept_because or None,
+    }
+    write_object({"dry_run": True, **fields} if dry_run else fields, as_json=common.json)
+
+
+def _require_limits(days: float | None, gb: float | None) -> None:
+    if days is None and gb is None:
+        raise UsageError(
+            "nothing says how much to keep; say --keep-days or --keep-gb, "
+            "or set retention.tape_days or retention.tape_gb"
+        )
+    for flag, limit in (("--keep-days", days), ("--keep-gb", gb)):
+        if limit is not None and not limit > 0:
+            raise UsageError(f"{flag} {limit:g} would delete everything; it must be above 0")
+
+
+@contextmanager
+def _no_rebuild(data: Path) -> Iterator[None]:
+    """Keep a rebuild, which needs the whole tape, from running beside us."""
+    from barograph.recorder.resuming import Places
+
+    lock = Places.of(data).lock() if (data / "state").is_dir() else None
+    try:
+        if lock is not None:
+            lock.acquire()
+    except StorageBusy:
+        # A recorder or a replay only goes forward; a rebuild is known by its folder.
+        if (data / "state" / "rebuild").exists():
+            raise
+        lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _pruned(settings: Settings, days: float | None, gb: float | None, *, dry_run: bool) -> Pruned:
+    from barograph.recorder.live.retention import held_position, prune
+    from barograph.recorder.shaping import line_settings
+
+    return prune(
+        settings.data_dir / "tape",
+        keep_days=days,
+        keep_gb=gb,
+        held_pos=held_position(settings.data_dir, line_settings(settings)),
+        now_ns=time.time_ns(),
+        dry_run=dry_run,
+    )

@@ -49,6 +49,7 @@ class Limits:
         connects: at most ``connects[0]`` attempts in ``connects[1]`` seconds.
         sends: at most ``sends[0]`` frames of ours in ``sends[1]`` seconds.
         requests: at most ``requests[0]`` weights of REST requests in ``requests[1]`` seconds.
+        delay_s: what it sends happened so long ago (a plan that is 15 minutes behind).
     """
 
     ready_within_s: float = 10.0
@@ -59,6 +60,7 @@ class Limits:
     connects: tuple[int, float] = (30, 60.0)
     sends: tuple[int, float] = (5, 1.0)
     requests: tuple[int, float] = (10, 1.0)
+    delay_s: float = 0.0
 
 
 # What a conversation may ask for.
@@ -171,9 +173,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refilled:
-    """How a refill ended. ``missing`` is what remains and will not come (None: the gap is filled)."""
+    """How a refill ended.
+
+    Attributes:
+        missing: what remains and why, for people; None: the gap is filled.
+        final: asking again cannot help (the venue sells no history, a key is missing).
+    """
 
     missing: str | None = None
+    final: bool = False
 
 
 Refilling = Generator[Request, Response, Refilled]

@@ -10,23 +10,16 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-import numpy as np
-import pyarrow as pa
-
-from barograph.bars import KERNEL_VERSION
-from barograph.disk import Lock
-from barograph.errors import DataError, SettingsError, TapeCorrupt
-from barograph.log import get_logger
+from barograph.errors import DataError
 from barograph.recorder.checkpoint import Checkpoints
-from barograph.recorder.line import Counts, Line, LineSettings, LineState
+from barograph.recorder.line import Counts, LineSettings
 from barograph.recorder.recall import StoreRecall
-from barograph.records import Records
-from barograph.snapshot import pack, unpack
+from barograph.recorder.resuming import Places, resume, runs, with_open_minutes
+from barograph.snapshot import pack
 from barograph.store import Commit
 from barograph.store.lake import Lake
 from barograph.tape import TapeReader
@@ -35,8 +28,6 @@ STRIDE_RECORDS = 65_536
 """Records in one commit: rows for a megabyte or two of Parquet, and less than 100 MB in memory."""
 CHECKPOINT_EVERY = 8
 """Commits between two checkpoints: what a crash makes a replay do again."""
-
-log = get_logger()
 
 Progress = Callable[[int, int], None]
 """Called with records done and records in all."""
@@ -57,23 +48,6 @@ class ReplayResult:
     next_pos: int
     counts: Counts
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Where one replay reads and writes."""
-
-    tape: Path
-    lake: Path
-    state: Path
-
-    @classmethod
-    def of(cls, data: Path) -> _Places:
-        return cls(data / "tape", data / "lake", data / "state")
-
-    def lock(self) -> Lock:
-        """One writer of the tables at a time."""
-        return Lock(self.state / "line.lock", f"the tables beside {self.state} are being written")
 
 
 def replay(
@@ -99,7 +73,7 @@ def replay(
         DataError: there is no tape.
         TapeCorrupt, StorageFull: what was committed stays; run again after the remedy.
     """
-    places = _Places.of(data)
+    places = Places.of(data)
     TapeReader(places.tape)  # before anything is made in a directory that is none of ours
     with places.lock():
         return _drive(places, settings or LineSettings(), stride_records, checkpoint_every, progress)
@@ -116,9 +90,9 @@ def rebuild(
 
     The old tables can be read until the new ones are whole.
     """
-    places = _Places.of(data)
+    places = Places.of(data)
     aside = places.state / "rebuild"
-    made = _Places(places.tape, aside / "lake", aside)
+    made = Places(places.tape, aside / "lake", aside)
     TapeReader(places.tape)
     with places.lock():
         shutil.rmtree(aside, ignore_errors=True)
@@ -128,7 +102,7 @@ def rebuild(
     return result
 
 
-def _exchange(places: _Places, made: _Places) -> None:
+def _exchange(places: Places, made: Places) -> None:
     """Put what was made in its place. The checkpoint goes first and comes last: a crash
     in between costs a replay, never a row."""
     old = made.state / "lake.old"
@@ -140,13 +114,13 @@ def _exchange(places: _Places, made: _Places) -> None:
 
 
 def _drive(
-    places: _Places, settings: LineSettings, stride: int, checkpoint_every: int, progress: Progress | None
+    places: Places, settings: LineSettings, stride: int, checkpoint_every: int, progress: Progress | None
 ) -> ReplayResult:
     started = time.perf_counter()
     store = Lake(places.lake)
     checkpoints = Checkpoints(places.state)
     recall = StoreRecall(store)
-    line = _resume(settings, checkpoints, recall, store.committed())
+    line = resume(settings, checkpoints, recall, store.committed())
     reader = TapeReader(places.tape)
     begin, end = line.next_pos, reader.end
     if begin < reader.begin < end:
@@ -155,12 +129,12 @@ def _drive(
             "put the older segments back, from a backup, and run the same command again"
         )
     unsaved = 0
-    for run in _runs(reader, begin, end, stride, store.commits(begin)):
+    for run in runs(reader, begin, end, stride, store.commits(begin)):
         recall.upto = run.first_pos
         tables = line.advance(run)
         if run.next_pos == end:
             recall.uncommitted = tables
-            tables = _with_open_minutes(tables, line, run)
+            tables = with_open_minutes(tables, line, run)
         store.commit(Commit(run.first_pos, run.next_pos, tables))
         unsaved += 1
         if unsaved == checkpoint_every or run.next_pos == end:
@@ -170,78 +144,3 @@ def _drive(
             progress(run.next_pos - begin, end - begin)
     store.close()
     return ReplayResult(end - begin, line.next_pos, line.counts, time.perf_counter() - started)
-
-
-def _resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall, committed: int) -> Line:
-    """The line as its checkpoint left it; at the tape's beginning if the store lacks what that counts on."""
-    saved = checkpoints.load()
-    try:
-        line = _resumed(settings, saved, recall, committed)
-    except msgspec.ValidationError as error:
-        raise SettingsError(
-            f"{checkpoints.path} was written by another version of Barograph ({error}); "
-            "run `barograph rebuild` to make all tables again from the tape"
-        ) from error
-    recall.instruments = line.instruments
-    return line
-
-
-def _resumed(settings: LineSettings, saved: bytes | None, recall: StoreRecall, committed: int) -> Line:
-    state = unpack(saved, LineState) if saved is not None else None
-    if state is not None and state.next_pos > committed:
-        log.warning("tables lost, making them again from the tape", had=state.next_pos, have=committed)
-        state = None
-    if state is not None:
-        _require_same(settings, state)
-    return Line(settings, state, recall)
-
-
-def _require_same(settings: LineSettings, state: LineState) -> None:
-    now = settings.shape()
-    if now != state.shape or state.kernel_version != KERNEL_VERSION:
-        raise SettingsError(
-            "the tables were made with other settings or by another version of the kernels "
-            f"(then {state.shape.decode()}, version {state.kernel_version}; "
-            f"now {now.decode()}, version {KERNEL_VERSION}); "
-            "put the settings back, or run `barograph rebuild` to make all tables again from the tape"
-        )
-
-
-def _runs(
-    reader: TapeReader, begin: int, end: int, stride: int, known: list[tuple[int, int]]
-) -> Iterator[Records]:
-    """Runs to commit: where commits are there already, exactly those; strides elsewhere."""
-    for first, after in known:
-        if first > begin:
-            yield from reader.read(begin, min(first, end), max_records=stride)
-        if after > end:
-            raise TapeCorrupt(
-                f"the tables hold a commit of records {first} to {after}, but the tape ends at {end}; "
-                "put the missing segments back, or run `barograph rebuild`"
-            )
-        yield _joined(list(reader.read(first, after, max_records=after - first)))
-        begin = after
-    if begin < end:
-        yield from reader.read(begin, end, max_records=stride)
-
-
-def _joined(runs: list[Records]) -> Records:
-    """Consecutive runs as one."""
-    first = runs[0]
-    if len(runs) == 1:
-        return first
-    return Records(
-        first.first_pos,
-        np.concatenate([run.recv_ns for run in runs]),
-        np.concatenate([run.kind for run in runs]),
-        np.concatenate([run.stream for run in runs]),
-        runs[-1].streams,
-        [payload for run in runs for payload in run.payloads],
-    )
-
-
-def _with_open_minutes(tables: dict[str, pa.Table], line: Line, run: Records) -> dict[str, pa.Table]:
-    """The tables of a tape's last run, with the minutes that its end leaves open."""
-    name = "market_microstructure"
-    rows = [table for table in (tables.get(name), line.open_minutes(run)) if table is not None]
-    return tables | {name: pa.concat_tables(rows)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from barograph.recorder import LineSettings
+    from barograph.recorder.line import LineSettings
     from barograph.settings import Settings
 
 
@@ -17,7 +17,7 @@ def line_settings(settings: Settings) -> LineSettings:
     """
     from barograph.anomalies import RuleSettings
     from barograph.bars import BarSettings
-    from barograph.recorder import LineSettings
+    from barograph.recorder.line import LineSettings
 
     bars = settings.bars
     return LineSettings(

@@ -1,0 +1,93 @@
+"""Calendars by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import time
+from functools import cache, lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from barograph.calendars.calendar import ALWAYS_OPEN, Calendar, Session, from_sessions
+from barograph.calendars.exchange import LAST
+from barograph.calendars.hours import INDIA, NEW_YORK, commodities, currency, extended, prolonged
+from barograph.calendars.overrides import KNOWN_FILE, NONE, Overrides, applied, read_overrides
+from barograph.calendars.tables import table
+from barograph.errors import SettingsError, UsageError
+
+_CODE = re.compile(r"[A-Z]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """A calendar made from another one: on the same days, at other hours."""
+
+    base: str
+    zone: ZoneInfo
+    hours: Callable[[Iterable[Session]], Iterable[Session]]
+
+
+_DERIVED = {
+    "XNYS-extended": _Derived("XNYS", NEW_YORK, extended),
+    "CDS": _Derived("XBOM", INDIA, lambda regular: currency(regular, time(17))),
+    "CDS-cross": _Derived("XBOM", INDIA, lambda regular: currency(regular, time(19, 30))),
+}
+_WEEKLY = "MCX"
+_OWN = (*_DERIVED, _WEEKLY)
+
+
+def calendar(name: str, overrides: Path | None = None, cache: Path | None = None) -> Calendar:
+    """The calendar called ``name``.
+
+    ``"24/7"`` costs nothing. The others may take two seconds the first time, when a process of
+    its own asks ``exchange_calendars``; with a ``cache`` only the first start on a machine does.
+
+    Args:
+        name: ``"24/7"``, a market identifier code (``"XNYS"``, ``"XBOM"``), or one of
+            ``"XNYS-extended"``, ``"CDS"``, ``"CDS-cross"``, ``"MCX"``.
+        overrides: a TOML file of special sessions and closures; it need not exist.
+        cache: a folder to keep computed tables in.
+
+    Raises:
+        UsageError: there is no such calendar.
+        SettingsError: the file of overrides is wrong.
+        DataError: the sessions could not be computed.
+        StorageError: the cache cannot be read or written.
+
+    >>> calendar("24/7").is_open_at(0)
+    True
+    """
+    if name == ALWAYS_OPEN.name:
+        return ALWAYS_OPEN
+    if name not in _OWN and not _CODE.fullmatch(name):
+        raise UsageError(f"no calendar is called {name!r}; docs/calendars.md lists them")
+    given = NONE if overrides is None else read_overrides(overrides)
+    for other in sorted(given.named()):
+        if other not in _OWN and not _CODE.fullmatch(other):
+            raise SettingsError(f"{overrides}: there is no calendar {other!r}; docs/calendars.md lists them")
+    return _built(name, given, cache)
+
+
+@lru_cache(maxsize=32)
+def _built(name: str, overrides: Overrides, cache: Path | None) -> Calendar:
+    if name == _WEEKLY:
+        return from_sessions(name, applied(commodities(), overrides, name, INDIA), None)
+    derived = _DERIVED.get(name)
+    base = derived.base if derived else name
+    found = table(base, cache)
+    zone = ZoneInfo(found.timezone)
+    sessions = [Session(row.day, row.open_us, row.close_us) for row in found.rows]
+    if found.known_until < LAST:
+        sessions = list(prolonged(sessions, found.known_until, zone))
+    for layer in (_known(), overrides):
+        sessions = applied(sessions, layer, base, zone)
+    if derived:
+        sessions = applied(derived.hours(sessions), overrides, name, derived.zone)
+    return from_sessions(name, sessions, found.known_until)
+
+
+@cache
+def _known() -> Overrides:
+    return read_overrides(KNOWN_FILE)

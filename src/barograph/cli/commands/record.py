@@ -1,0 +1,127 @@
+"""``barograph record``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from barograph.cli.options import DEFAULTS, Everywhere, Options
+from barograph.cli.output import write_object
+from barograph.cli.times import span_s
+from barograph.errors import UsageError
+
+if TYPE_CHECKING:
+    from barograph.recorder.live.stats import Stats
+    from barograph.settings import Flag, Settings
+
+_Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+
+SYMBOLS_OF = {
+    "binance": "feeds.binance.symbols",
+    "coinbase": "feeds.coinbase.symbols",
+    "kite": "feeds.kite.symbols",
+    "kraken": "feeds.kraken.symbols",
+    "polygon-crypto": "feeds.polygon.crypto",
+    "polygon-stocks": "feeds.polygon.stocks",
+}
+"""The setting that names a feed's symbols."""
+
+
+def record(
+    *,
+    feed: _Words = None,
+    symbols: _Words = None,
+    metrics_port: int | None = None,
+    duration: str | None = None,
+    common: Options = DEFAULTS,
+) -> int:
+    """Record live feeds: every frame onto the tape, the tables a second behind.
+
+    It runs until it is told to end (Ctrl-C or SIGTERM), however feeds, disk and tables
+    behave meanwhile. SIGHUP reads the settings again and changes the symbols without dropping
+    connections. Started again, it goes on where it stopped, also after a crash.
+
+    Parameters
+    ----------
+    feed
+        One or more feeds (setting record.feeds); barograph feeds lists them.
+    symbols
+        Symbols of the one feed, with commas or spaces: BTC-USDT,ETH-USDT.
+    metrics_port
+        Serve /metrics, /healthz and /readyz there (setting record.metrics_port); 0 takes a free port.
+    duration
+        End by itself after so long: 90s, 10m, 6h.
+    """
+    from barograph.recorder.live.recorder import Recorder
+    from barograph.settings import Flag
+
+    flags: list[Flag] = []
+    if feed:
+        flags.append(Flag("record.feeds", _split(feed), "--feed"))
+    if metrics_port is not None:
+        flags.append(Flag("record.metrics_port", metrics_port, "--metrics-port"))
+    if symbols:
+        flags.append(_symbols(_split(feed or []), _split(symbols)))
+    common = _at_info(common)
+    recorder = Recorder(common.settings(*flags), reread=lambda: _read(common, flags))
+    stats = recorder.run(span_s(duration, "--duration") if duration else None)
+    write_object(_summary(stats), as_json=common.json)
+    return recorder.exit_code
+
+
+def _split(words: list[str]) -> tuple[str, ...]:
+    """Words with commas or spaces between them, each once.
+
+    >>> _split(["BTC-USDT,ETH-USDT", "BTC-USDT"])
+    ('BTC-USDT', 'ETH-USDT')
+    """
+    return tuple(dict.fromkeys(part for word in words for part in word.split(",") if part))
+
+
+def _symbols(feeds: tuple[str, ...], symbols: tuple[str, ...]) -> Flag:
+    from barograph.settings import Flag
+
+    if len(feeds) != 1 or feeds[0] not in SYMBOLS_OF:
+        raise UsageError(
+            "--symbols needs one --feed to belong to; for several feeds write the symbols into "
+            'barograph.toml, such as symbols = ["BTC-USDT"] below [feeds.binance]'
+        )
+    return Flag(SYMBOLS_OF[feeds[0]], symbols, "--symbols")
+
+
+def _read(common: Everywhere, flags: list[Flag]) -> Settings:
+    return common.settings(*flags)
+
+
+def _at_info(common: Everywhere) -> Everywhere:
+    """A long-running process tells what it does; a short command does not."""
+    from barograph.settings import Settings
+
+    told = common.quiet or common.log_level is not None
+    if told or Settings.load(common.config).origin("log.level").kind != "default":
+        return common
+    return replace(common, log_level="info")
+
+
+def _summary(stats: Stats) -> dict[str, Any]:
+    """What was recorded, feed by feed, and where the tables stand."""
+    return {
+        "feeds": {
+            name: {
+                "stage": str(feed.stage),
+                "problem": feed.problem or None,
+                "frames": feed.frames,
+                "disconnects": feed.disconnects,
+                "refills": feed.refills,
+            }
+            for name, feed in stats.feeds.items()
+        },
+        "tape_end": stats.tables.tape_pos,
+        "tables_reach": stats.tables.next_pos,
+        "ticks": stats.tables.ticks,
+        "quotes": stats.tables.quotes,
+        "bars": stats.tables.bars,
+        "problem": stats.tables.problem or stats.journal.problem or None,
+    }

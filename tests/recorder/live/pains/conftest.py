@@ -1,0 +1,23 @@
+"""What computed calendars cost is paid once, not in each test's own directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from barograph.calendars import registry
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _calendars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    kept = tmp_path_factory.mktemp("calendars")
+    built = registry._built
+
+    def from_there(name: str, overrides: object, _cache: Path | None) -> object:
+        return built(name, overrides, kept)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_built", from_there)
+        yield

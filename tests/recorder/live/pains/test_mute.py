@@ -1,0 +1,61 @@
+"""Connected but mute; and quiet, which is something else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .venues import BINANCE, Case, everywhere, scene, where
+
+HABITS = 60
+"""Trades after which it is known how a symbol usually goes."""
+
+
+@everywhere
+def test_connected_but_mute_is_noticed_and_subscribed_anew(case: Case, tmp_path: Path) -> None:
+    with scene(case, tmp_path) as it:
+        it.trade(HABITS)
+        it.trade(HABITS, it.other)
+        it.house.caught_up()
+        asked = len(it.house.sent())
+        it.faults.change(mute={case.symbol})
+        it.trade(3)
+        for _ in range(6):
+            it.trade(1, it.other)
+            it.pass_time(1)
+        it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
+        it.faults.clear()
+        it.trade(2)
+        if case.old_trades:
+            it.all_stored()
+            assert it.repaired() == it.never_handed() != []
+        it.all_stored(it.other)
+        assert it.repaired(it.other) == []
+        assert it.house.stats.feeds[case.feed].disconnects == 0
+
+
+@everywhere
+def test_given_few_trades_and_long_silence_then_nothing_is_called_stale(case: Case, tmp_path: Path) -> None:
+    with scene(case, tmp_path) as it:
+        it.trade(10)
+        it.house.caught_up()
+        asked = len(it.house.sent())
+        it.pass_time(100)
+        it.house.caught_up()
+        assert len(it.house.sent()) == asked
+        stats = it.house.stats.feeds[case.feed]
+        assert (stats.disconnects, stats.refills, stats.stage) == (0, 0, "live")
+
+
+@where(BINANCE)
+def test_a_symbol_is_judged_by_its_own_habits(case: Case, tmp_path: Path) -> None:
+    with scene(case, tmp_path) as it:
+        for _ in range(HABITS):
+            it.trade(1)
+            it.pass_time(10, step_s=10)
+        it.house.caught_up()
+        asked = len(it.house.sent())
+        it.pass_time(20)
+        it.house.caught_up()
+        assert len(it.house.sent()) == asked, "twice as long as usual is nothing"
+        it.pass_time(60)
+        it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
