@@ -28,7 +28,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -47,11 +47,12 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Servers:
     """The venue servers' process."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, stderr: IO[str] | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.venues", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         self.addresses = self._read()

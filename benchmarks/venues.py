@@ -5,6 +5,7 @@
 Prints one line of JSON with the addresses, then answers each command with one line:
 
 ``rate N``          trade by itself: N events a second over all venues, four of five of them quotes
+``only V quotes``   trade on one venue only, and only quotes; ``only all`` ends that
 ``burst N``         N events at once, over all venues
 ``act NAME VENUE``  a fault of ``barograph.testing.acts`` on each connection of one venue; ``close:1012 VENUE``
 ``newest``          the number of each symbol's newest trade
@@ -42,6 +43,7 @@ class Venues:
     def __init__(self, servers: dict[str, VenueServer]) -> None:
         self.servers = servers
         self.rate = 0.0
+        self.only = ""
         self._due = 0.0
         self._turn = 0
         self._quotes_due = 0.0
@@ -62,6 +64,9 @@ class Venues:
         """So many events, shared out over the venues."""
         if count <= 0:
             return
+        if self.only:
+            self.servers[self.only].market.make(quotes=count)
+            return
         names = list(self.servers)
         shares = [count // len(names)] * len(names)
         for extra in range(count % len(names)):
@@ -78,6 +83,8 @@ class Venues:
         word, _, rest = line.strip().partition(" ")
         if word == "rate":
             self.rate = float(rest)
+        elif word == "only":
+            self.only = "" if rest == "all" else rest.split()[0]
         elif word == "burst":
             self.make(int(rest))
         elif word == "act":

@@ -2,10 +2,10 @@
 
     python -m benchmarks.chaos [--minutes 5] [--seed 1] [--every 1.0] [--keep DIR] [--json]
 
-Three venue servers trade some hundred events a second into one ``barograph record``, by way of relays that
-play the network. Faults come by a seeded plan: the recorder, servers and connections are killed, the network
-cuts, stalls and refuses, the store is gone, the disk is full, the recorder's clock jumps, venues send rubbish,
-withhold trades and refuse requests. Then all is lifted, and it is judged from the servers' own logs:
+Three venue servers trade some hundred events a second into one ``barograph record``, by way of relays
+that play the network. Faults come by a seeded plan: the recorder, servers and connections are killed, the
+network cuts, stalls and refuses, the store is gone, the disk is full, the recorder's clock jumps, venues send
+rubbish, withhold trades and refuse requests. Then all is lifted, and it is judged from the servers' own logs:
 
 - every trade and quote in a frame on the tape is in the tables, once, as the venue made it, and nothing else;
 - every trade that a venue made is in ticks, or its minute is ``missing`` in coverage, with a reason;
@@ -28,7 +28,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos.run import RECORD, chaos
+from benchmarks.chaos.run import chaos
 from benchmarks.chaos.verdict import judged
 
 
@@ -44,7 +44,7 @@ def main() -> int:
     tell(f"seed {given.seed}, in {folder}")
     survived = chaos(folder, given.minutes * 60, given.seed, tell, every_s=given.every, short=given.short)
     tell("judging")
-    verdict = judged(folder, survived, RECORD)
+    verdict = judged(folder, survived)
     result: dict[str, Any] = {
         "seed": given.seed,
         "faults_survived": survived.faults.total(),

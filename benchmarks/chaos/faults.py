@@ -43,15 +43,15 @@ class Kind:
 
     weight: float
     lasts_s: tuple[float, float] = (0.0, 0.0)
-    draw: Draw = lambda chance, venue: {}
+    draw: Draw = lambda *_: {}
 
 
 def _trades(chance: random.Random, venue: str) -> str:
     return f"{chance.choice(SYMBOLS[venue])}/trades"
 
 
-# Quotes have no numbers (or none that run without holes): one that a venue keeps to itself on a living connection
-# cannot be missed by anybody. So what is withheld on purpose is trades.
+# Quotes have no numbers (or none that run without holes): one that a venue keeps to itself on a living
+# connection cannot be missed by anybody. So what is withheld on purpose is trades.
 KINDS: dict[str, Kind] = {
     "recorder.kill": Kind(4, (0.0, 2.0)),
     "recorder.kill_at_start": Kind(1, (0.1, 2.0)),
@@ -125,7 +125,7 @@ class Doing:
         room, _, name = fault.kind.partition(".")
         return getattr(self, f"_{room}")(name, fault)  # type: ignore[no-any-return]
 
-    def _recorder(self, name: str, fault: Fault) -> tuple[bool, Later | None]:
+    def _recorder(self, name: str, fault: Fault) -> tuple[bool, Later | None]:  # noqa: ARG002 - as the others
         recorder = self.house.recorder
         if name == "freeze":
             return recorder.send(signal.SIGSTOP), lambda: void(recorder.send(signal.SIGCONT))

@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from barograph.tape import TapeReader
 from benchmarks.chaos.clocks import Offset
@@ -21,7 +22,7 @@ from benchmarks.chaos.network import Network
 from benchmarks.recorder import VENUES, Servers, write_settings
 
 _AT_FDCWD, _EXCHANGE = -100, 2
-_ENDS = {0: "in order", -signal.SIGKILL: "killed"}
+_ENDS = {0: "in order", -signal.SIGKILL: "killed", -signal.SIGTERM: "stopped before it had begun"}
 
 
 class Venue:
@@ -30,6 +31,7 @@ class Venue:
     def __init__(self, name: str, folder: Path, ahead_s: float) -> None:
         self.name = name
         self.log = folder / f"{name}.jsonl"
+        self._errors = folder / f"{name}.errors.log"
         self._arguments = [name, "--log", str(folder), "--ahead-s", str(ahead_s)]
         self.port = _free_port()
         self.rate = 0.0
@@ -39,7 +41,8 @@ class Venue:
         """Begin, or begin again."""
         if self.servers is None:
             _mend(self.log)
-            self.servers = Servers(*self._arguments, "--ports", str(self.port))
+            with self._errors.open("a") as errors:
+                self.servers = Servers(*self._arguments, "--ports", str(self.port), stderr=errors)
             self.trade(self.rate)
 
     def trade(self, rate: float) -> None:
@@ -106,8 +109,18 @@ class Recorder:
             return
         self.starts += 1
         command = [*self._command, "--json"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._log)
+        # A full disk also stops a log that is a file, but not a pipe: every other life has that.
+        errors = subprocess.PIPE if self.starts % 2 else self._log
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        if self.process.stderr is not None:
+            threading.Thread(target=self._copy, args=(self.process.stderr,), daemon=True).start()
         self.limit(self.full_bytes)
+
+    def _copy(self, errors: IO[bytes]) -> None:
+        with errors:
+            for line in errors:
+                self._log.write(line)
+                self._log.flush()
 
     @property
     def running(self) -> bool:
@@ -145,7 +158,7 @@ class Recorder:
         return False
 
     def limit(self, full_bytes: int | None) -> bool:
-        """No file may grow beyond so many bytes, which the recorder must take for a full disk; None: it may."""
+        """No file may grow beyond so many bytes, which to a recorder is a full disk; None: it may."""
         self.full_bytes = full_bytes
         if not self.running:
             return False
@@ -169,7 +182,7 @@ class Recorder:
         """Whether every feed has all of its connections."""
         feeds = self.status.get("feeds", {})
         return len(feeds) == len(VENUES) and all(
-            feed["planned"] and feed["connections"] >= feed["planned"] for feed in feeds.values()
+            0 < feed["planned"] <= feed["connections"] for feed in feeds.values()
         )
 
     @property
@@ -179,9 +192,12 @@ class Recorder:
         if not status or not self.ready:
             return False
         tables, journal = status["tables"], status["journal"]
-        waiting = journal["waiting_records"] + sum(feed["gaps_open"] for feed in status["feeds"].values())
-        # Some records come each second: "caught up" is a matter of a few.
-        return waiting < 50 and tables["tape_pos"] > 0 and tables["tape_pos"] - tables["next_pos"] < 500
+        waiting: int = journal["waiting_records"] + sum(
+            feed["gaps_open"] for feed in status["feeds"].values()
+        )
+        # There are always some under way.
+        behind: int = tables["tape_pos"] - tables["next_pos"]
+        return waiting < 50 and behind < 500
 
     def _remember(self) -> None:
         """Hash what the tape has grown by."""

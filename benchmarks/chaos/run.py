@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,7 @@ class Run:
         self._restart_s: float | None = None
         self._sound_since = time.monotonic()
         self._noted = 0
+        self._diary = (house.folder / "faults.log").open("w", buffering=1)
         self._pid_figures: dict[int, Counter[str]] = {}
 
     def through(self, plan: list[Fault], quiet_s: float, *, to_the_minute: bool) -> Survived:
@@ -84,7 +87,7 @@ class Run:
         house.trade(house.rate)
         begun = time.monotonic()
         for fault in plan:
-            self._at(begun + fault.at_s, lambda fault=fault: self._begin(fault))
+            self._at(begun + fault.at_s, partial(self._begin, fault))
         while self._due:
             self._step()
         self.tell("quiet")
@@ -103,6 +106,8 @@ class Run:
 
     def _begin(self, fault: Fault) -> None:
         met, end = self._doing.do(fault)
+        what = f"{fault.kind} {fault.venue} {fault.lasts_s:.1f} s {fault.fields}"
+        self._diary.write(f"{datetime.now(UTC):%H:%M:%S.%f}  {what}{'' if met else ' (met nothing)'}\n")
         (self.survived.faults if met else self.survived.missed)[fault.kind] += 1
         if end is not None:
             self._at(time.monotonic() + fault.lasts_s, end)

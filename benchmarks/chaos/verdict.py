@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections import Counter, defaultdict
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from barograph import connect
-from barograph.records import Kind
 from barograph.recorder import rebuild
 from barograph.recorder.shaping import line_settings
 from barograph.settings import Settings
-from barograph.tape import TapeReader
 from benchmarks.chaos import truth as truths
-from benchmarks.chaos import wire
+from benchmarks.chaos.evidence import Minute, Stored, Taped, read_tables, read_tape
 from benchmarks.chaos.run import WRITTEN_S, Survived
 from benchmarks.chaos.truth import MINUTE_US, Truth
 from benchmarks.recorder import SYMBOLS, VENUES
@@ -26,9 +28,6 @@ _MOST = 8
 _TABLES = ("ticks", "quotes", "market_microstructure", "anomalies", "rejects", "coverage")
 _BESIDE_US = 1_000
 """Binance's trades are stamped in milliseconds."""
-
-Minute = tuple[str, str, str, int]
-"""Venue, symbol, channel, minute."""
 
 
 @dataclass
@@ -46,85 +45,7 @@ class Verdict:
             self.wrong.append(f"{len(found)} {what}: {shown}")
 
 
-@dataclass
-class Taped:
-    """What stands on the tape."""
-
-    end: int = 0
-    last_us: int = 0
-    hashes: list[int] = field(default_factory=list)
-    trades: dict[tuple[str, str, int], tuple[float, ...]] = field(default_factory=dict)
-    by_rest: set[tuple[str, str, int]] = field(default_factory=set)
-    numbered_quotes: set[tuple[str, str, int]] = field(default_factory=set)
-    quotes_at: Counter[tuple[str, int]] = field(default_factory=Counter)
-    quote_values: dict[tuple[str, str], Counter[tuple[float, ...]]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
-    frames: int = 0
-
-
-def read_tape(path: Path) -> Taped:
-    """Everything on the tape at ``path``."""
-    taped = Taped()
-    for run in TapeReader(path).read():
-        taped.hashes += map(hash, run.payloads)
-        for record in run:
-            venue = record.stream.feed
-            taped.last_us = max(taped.last_us, record.recv_ns // 1000)
-            if record.kind == Kind.REST:
-                taped.by_rest.update(
-                    (venue, one.symbol, one.number) for one in wire.of_rest(venue, record.payload)
-                )
-            if record.kind != Kind.FRAME:
-                continue
-            taped.frames += 1
-            for one in wire.of_frame(venue, record.payload):
-                if one.channel == "trades":
-                    taped.trades[venue, one.symbol, one.number] = one.values
-                    continue
-                taped.quote_values[venue, one.symbol][one.values] += 1
-                if one.number is None:
-                    taped.quotes_at[venue, record.pos] += 1
-                else:
-                    taped.numbered_quotes.add((venue, one.symbol, one.number))
-        taped.end = run.next_pos
-    return taped
-
-
-@dataclass
-class Stored:
-    """What the tables say."""
-
-    ticks: Counter[tuple[str, str, int]]
-    tick_rows: dict[tuple[str, str, int], tuple[int, tuple[float, ...]]]
-    quotes: Counter[tuple[str, str, int]]
-    quotes_at: Counter[tuple[str, int]]
-    coverage: dict[Minute, tuple[str, int, str]]
-
-
-def read_tables(data: Path) -> Stored:
-    """The tables of a data directory."""
-    market = connect(data)
-    ticks: Counter[tuple[str, str, int]] = Counter()
-    rows = {}
-    sql = "SELECT venue, symbol, trade_id, epoch_us(ts), price, size, side FROM ticks"
-    for venue, symbol, number, ts_us, *values in market.sql(sql).rows():
-        ticks[venue, symbol, number] += 1
-        rows[venue, symbol, number] = (ts_us, tuple(map(float, values)))
-    quotes: Counter[tuple[str, str, int]] = Counter()
-    at: Counter[tuple[str, int]] = Counter()
-    for venue, symbol, seq, pos in market.sql("SELECT venue, symbol, seq, tape_pos FROM quotes").rows():
-        if venue == "kraken":
-            at[venue, pos] += 1
-        else:
-            # Coinbase's sequence is not a number that its log has; the server counts it up by sevens.
-            quotes[venue, symbol, (seq - 1_000_000) // 7 if venue == "coinbase" else seq] += 1
-    sql = "SELECT venue, symbol, channel, epoch_us(minute), state, messages, reason FROM coverage"
-    coverage = {(v, s, c, us): (state, n, why or "") for v, s, c, us, state, n, why in market.sql(sql).rows()}
-    return Stored(ticks, rows, quotes, at, coverage)
-
-
-def judged(folder: Path, survived: Survived, record: dict[str, Any]) -> Verdict:
+def judged(folder: Path, survived: Survived) -> Verdict:
     """The verdict over a run that was kept in ``folder``."""
     verdict = Verdict()
     data = folder / "data"
@@ -134,6 +55,7 @@ def judged(folder: Path, survived: Survived, record: dict[str, Any]) -> Verdict:
     _ticks(verdict, truth, taped, stored)
     _quotes(verdict, taped, stored)
     _minutes(verdict, truth, survived, taped, stored)
+    _verb(verdict, folder, stored)
     _again(verdict, folder, data)
     verdict.figures |= {
         "made_trades": sum(len(one.trades) for one in truth.values()),
@@ -214,16 +136,17 @@ def _trades_by_minute(
             made[minute] += 1
             kept[minute] += (venue, symbol, number) in stored.ticks
     wrong = []
-    for minute in sorted(made):
+    for minute in sorted(one for one in made if one <= until_us):
         row = stored.coverage.get((venue, symbol, "trades", minute))
         if row is None:
-            if minute <= until_us:
-                wrong.append((venue, symbol, _clock(minute), "no row", made[minute], kept[minute]))
+            wrong.append((venue, symbol, _clock(minute), "no row", f"made {made[minute]}", ""))
             continue
         state, messages, reason = row
         states[f"trades {state}"] += 1
         whole = made[minute] == kept[minute]
-        if messages != kept[minute] or whole != (state in UP) or (state == "missing" and not reason):
+        states["trades missing and none lacks"] += whole and state == "missing"
+        untrue = state in UP and not whole
+        if messages != kept[minute] or untrue or (state == "missing" and not reason):
             counts = f"made {made[minute]}, stored {kept[minute]}, coverage {messages}"
             wrong.append((venue, symbol, _clock(minute), state, counts, reason))
     verdict.say("minutes of trades in which coverage is not true", wrong)
@@ -261,15 +184,14 @@ def _quotes_by_minute(
         else:
             lost[minute] += 1
     wrong = []
-    for minute in sorted(made):
+    for minute in sorted(one for one in made if one <= until_us):
         row = stored.coverage.get((venue, symbol, "quotes", minute))
         if row is None:
-            if minute <= until_us:
-                wrong.append((venue, symbol, _clock(minute), "no row", made[minute], lost[minute]))
+            wrong.append((venue, symbol, _clock(minute), "no row", f"made {made[minute]}", ""))
             continue
         state, _, reason = row
         states[f"quotes {state}"] += 1
-        states["quotes missing and none was lost"] += state == "missing" and not lost[minute]
+        states["quotes missing and none lacks"] += state == "missing" and not lost[minute]
         if (lost[minute] and state in UP) or (state == "missing" and not reason):
             wrong.append(
                 (venue, symbol, _clock(minute), state, f"made {made[minute]}, lost {lost[minute]}", reason)
@@ -285,6 +207,29 @@ def _stalled(survived: Survived, venue: str, us: int) -> bool:
 
 def _clock(us: int) -> str:
     return f"{us // 3_600_000_000 % 24:02d}:{us // 60_000_000 % 60:02d}"
+
+
+def _verb(verdict: Verdict, folder: Path, stored: Stored) -> None:
+    """``barograph coverage`` says what the table says, which has been held against the servers' logs."""
+    command = [sys.executable, "-m", "barograph", "coverage", "--json", "--gaps", "0"]
+    done = subprocess.run(
+        [*command, "--config", str(folder / "barograph.toml")], check=True, capture_output=True
+    )
+    told: dict[Minute, str] = {}
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for one in json.loads(done.stdout)["series"]:
+        name = (one["venue"], one["symbol"], one["channel"])
+        counts[name] = one["messages"]
+        for gap in one["gaps"]:
+            begin = round(datetime.fromisoformat(gap["start"]).timestamp())
+            for number in range(gap["minutes"]):
+                told[(*name, (begin + 60 * number) * 1_000_000)] = "missing"
+    missing = {minute for minute, (state, _, _) in stored.coverage.items() if state == "missing"}
+    verdict.say("minutes missing in `barograph coverage` or in its table alone", told.keys() ^ missing)
+    messages: Counter[tuple[str, str, str]] = Counter()
+    for minute, (_, count, _) in stored.coverage.items():
+        messages[minute[:3]] += count
+    verdict.say("series with other messages in `barograph coverage`", _differences(counts, messages))
 
 
 def _again(verdict: Verdict, folder: Path, data: Path) -> None:

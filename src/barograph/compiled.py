@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -56,7 +57,23 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
     cache_file = dispatcher._cache._cache_file  # noqa: SLF001
     room = _stamp(Path(inspect.getfile(kernel)).parent)
     cache_file._source_stamp = (cache_file._source_stamp, room)  # noqa: SLF001
+    cache_file._load_index = _forgiving(cache_file._load_index)  # noqa: SLF001
     return dispatcher  # type: ignore[no-any-return]
+
+
+def _forgiving(load: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]:
+    """``load``, but an index that another version of us has left behind counts as none.
+
+    It is unpickled before its stamp is looked at, and may name classes that are gone.
+    """
+
+    def load_index() -> dict[Any, Any]:
+        try:
+            return load()
+        except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+            return {}
+
+    return load_index
 
 
 def compiled_part(kernel: Callable[P, R]) -> Callable[P, R]:

@@ -159,6 +159,7 @@ chances = {
 # Little is kept, so that much has to be recalled; the last keeps all.
 memories = {
     "little": {"retain_us": 0, "history_bars": 1, "spike_window": 4, "spike_min_bars": 2},
+    "crowded": {"kept_rows": 3, "spike_window": 4, "spike_min_bars": 2},
     "some": {"retain_us": 60_000_000, "history_bars": 20, "spike_window": 5, "spike_min_bars": 3},
     "all": {"spike_window": 6, "spike_min_bars": 3},
 }
@@ -496,3 +497,25 @@ def test_settings_out_of_bounds_are_refused(name):
 
 def test_an_empty_run_gives_nothing(tape):
     assert len(BarKernel(BarSettings()).advance(tape.run()).bars) == 0
+
+
+def test_quotes_that_nobody_needs_leave_memory_and_come_back_for_a_trade_without_a_side(kit, tape):
+    rules = BarSettings(kept_rows=10)
+    recall = kit.Given()
+    kernel = BarKernel(rules, recall=recall)
+    for second in range(40):
+        tape.quote(second * kit.SECOND, 100.0 + second, 101.0 + second)
+    tape.trade(40 * kit.SECOND, 140.0, side=1)
+    tape.trade(12 * kit.SECOND + 500_000, 112.0, side=0, recv=41 * kit.SECOND)
+    tape.mark(70 * kit.SECOND)
+    run = tape.run()
+    held = []
+    for piece in kit.pieces(run, list(range(1, len(run)))):
+        kernel.advance(piece)
+        recall.add(piece)
+        held.append(kernel._memory.rows)
+    assert max(held[:41]) <= 11
+    bars, _, _ = drive(kit, run, list(range(1, len(run))), rules)
+    whole = BarKernel(BarSettings()).advance(run).bars
+    assert rows_of(bars) == rows_of(whole)
+    assert (whole.buy_volume.tolist(), whole.sell_volume.tolist()) == ([1.0], [1.0])

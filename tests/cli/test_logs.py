@@ -129,3 +129,22 @@ def test_short_and_overlapping_values_are_masked_as_is_right() -> None:
     redaction = Redaction(["abc", "longsecret", "longsecret-and-more", ""], lambda text: text)
     event = redaction.event(None, "info", {"event": "abc longsecret-and-more longsecret", "n": 5})
     assert event == {"event": "abc *** ***", "n": 5}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_a_log_on_a_full_disk_ends_nothing(tmp_path):
+    told = """
+import logging, resource, structlog
+from barograph.cli.logs import configure
+configure("info", "json")
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, resource.RLIM_INFINITY))
+for _ in range(200):
+    structlog.get_logger().info("x" * 100)
+    logging.getLogger("y").error("y" * 100)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+structlog.get_logger().info("room again")
+"""
+    with (tmp_path / "log").open("wb") as log:
+        done = subprocess.run([sys.executable, "-c", told], stderr=log, check=False, timeout=60)
+    assert done.returncode == 0
+    assert b"room again" in (tmp_path / "log").read_bytes()

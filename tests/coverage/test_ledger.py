@@ -475,7 +475,8 @@ def test_a_symbol_that_is_mute_for_unusually_long_is_named_with_the_id_to_ask_fo
     (gap,) = ledger.stale(us(400), 60.0)
     assert (gap.symbol, gap.channel) == ("BTC-USDT", Channel.TRADES)
     assert (gap.first_id, gap.last_id, gap.first_us) == (200, None, us(199))
-    assert gap.last_us == us(400)
+    assert gap.last_us == us(199 + 120)
+    assert gap.cause == "nothing came for 2.0 min although the connection is alive"
 
 
 def test_a_symbol_is_not_mute_when_its_connection_is_dead_or_its_market_closed():
@@ -544,3 +545,29 @@ def test_a_ledger_given_no_records_gives_no_rows():
     tape.add(0, Kind.CLOCK)
     made = Ledger().advance(tape.run().cut(0, 0), *tape.rows(0, 0), tape.names)
     assert len(made) == 0
+
+
+def test_a_mute_symbol_that_the_venue_does_not_tell_of_is_not_missing_for_it():
+    tape = Tape("kite")
+    tape.subscribe(0)
+    for second in range(1, 100):
+        tape.trade(second, ABSENT)
+    tape.alive(100, 400)
+    (gap,) = drive(tape)[0].stale(us(400), 60.0)
+    assert (gap.first_us, gap.last_us, gap.first_id) == (us(99), us(339), None)
+    assert drive(tape)[0].stale(us(401), 60.0) == [gap]
+    tape.missing(401, gap, "Kite has no old trades")
+    tape.alive(402, 410)
+    assert states(tape)[3] == "idle"
+
+
+def test_a_mute_symbol_whose_trades_come_by_a_refill_is_repaired():
+    tape = muted()
+    (gap,) = drive(tape)[0].stale(us(400), 60.0)
+    tape.refill(401, [(200, 250.0), (201, 270.0)])
+    tape.missing(401.5, gap)
+    for second in range(402, 410):
+        tape.quote(second)
+    found = standing(tape)
+    assert found[4].reason == "2 rows came by a refill"
+    assert {found[m].state for m in (1, 2, 3, 5)} == {"complete", "idle"}

@@ -2,13 +2,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from barograph.clock import NS_PER_S
+from barograph.gaps import Alive, Channel, Subscribed
 from barograph.recorder.line import Line, LineSettings, LineState
-from barograph.records import Records, Stream
+from barograph.records import Kind, Records, Stream
 from barograph.snapshot import pack, unpack
 from barograph.tables import TABLES
 
@@ -68,6 +72,51 @@ def test_a_row_names_the_record_that_it_was_made_of():
     ticks = ONE_RUN[1]["ticks"].filter(pa.compute.equal(ONE_RUN[1]["ticks"]["venue"], "binance"))
     for row in ticks.slice(0, 50).to_pylist():
         assert f'"t":{row["trade_id"]},'.encode() in TAPE.payloads[row["tape_pos"]]
+
+
+def test_every_minute_with_rows_has_coverage_of_each_channel():
+    coverage = ONE_RUN[1]["coverage"].to_pylist()
+    assert ONE_RUN[0].counts.coverage == len(coverage)
+    assert {(row["venue"], row["channel"]) for row in coverage} == {
+        ("sim", "trades"),
+        ("sim", "quotes"),
+        ("binance", "trades"),
+    }
+    newest = {(row["minute"], row["venue"], row["symbol"], row["channel"]): row for row in coverage}
+    ticks = ONE_RUN[1]["ticks"].to_pylist()
+    for (minute, venue, symbol, channel), row in newest.items():
+        if channel == "trades" and row["state"] == "complete":
+            of_minute = [t for t in ticks if (t["venue"], t["symbol"]) == (venue, symbol)]
+            count = sum(t["ts"].replace(second=0, microsecond=0) == minute for t in of_minute)
+            # Rows on their way when the tape ended have not been written down yet.
+            assert row["messages"] <= count
+            assert row["tape_pos"] > 0
+
+
+def test_the_ledger_judges_by_what_the_tape_says_was_asked_for_and_by_the_house_s_calendars():
+    start_ns = 1_723_118_400_000_000_000  # 12:00 UTC; New York opens at 13:30
+    wanted = {"MSFT": (Channel.TRADES,)}
+    asked = msgspec.json.encode(Subscribed(wanted=wanted, calendars={"MSFT": "XNYS"}))
+    alive = [
+        (start_ns + second * NS_PER_S, Kind.CLOCK, msgspec.json.encode(Alive(start_ns + second * NS_PER_S)))
+        for second in range(5_280, 5_530)
+    ]
+    rows = [(start_ns + 5_279 * NS_PER_S, Kind.CONFIG, asked), *alive]
+    run = Records(
+        0,
+        np.array([row[0] for row in rows]),
+        np.array([row[1] for row in rows], dtype=np.uint8),
+        np.zeros(len(rows), dtype=np.uint32),
+        (Stream("polygon-stocks", "stocks-0"),),
+        [row[2] for row in rows],
+    )
+    made = Line(LineSettings()).advance(run)["coverage"].to_pylist()
+    assert [(row["minute"].strftime("%H:%M"), row["state"]) for row in made] == [
+        ("13:28", "closed"),
+        ("13:29", "closed"),
+        ("13:30", "idle"),
+        ("13:31", "idle"),
+    ]
 
 
 def test_open_minutes_changes_nothing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barograph.store.arrays import mask, numbers, one, texts, values
@@ -13,6 +13,7 @@ from barograph.store.arrays import mask, numbers, one, texts, values
 TIME = pa.timestamp("us", tz="UTC")
 
 
+@settings(deadline=None)  # Arrow's own way loads pandas at first
 @given(st.lists(st.one_of(st.none(), st.text())))
 def test_texts_are_arrows_own(given: list[str | None]) -> None:
     made = texts(given)
@@ -23,6 +24,7 @@ def test_texts_are_arrows_own(given: list[str | None]) -> None:
 @pytest.mark.parametrize(
     "kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float64(), pa.bool_(), TIME]
 )
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1), st.booleans()), max_size=40), st.integers(0, 5))
 def test_numbers_come_back_as_they_went_in(
     kind: pa.DataType, given: list[tuple[int, bool]], cut: int

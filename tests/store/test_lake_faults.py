@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from barograph.errors import StorageError
 from barograph.store import Lake
 
 from ..conftest import skip_or_fail
@@ -57,6 +58,15 @@ def test_given_a_full_disk_nothing_half_written_remains(tmp_path: Path) -> None:
     assert (result["exact"], result["left"]) == (True, [])
     assert [error.split(":")[0] for error in result["errors"]] == ["commit", "seal"]
     assert result["made"] > 20
+
+
+@posix_only
+def test_given_a_file_in_its_place_the_store_is_in_trouble_and_the_tables_wait(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_bytes(b"no folder")
+    lake = Lake(tmp_path / "lake")
+    for asked in (lake.committed, lambda: lake.commits(0), lambda: lake.commit(commit(0, 1))):
+        with pytest.raises(StorageError, match=r"Not a directory|File exists"):
+            asked()
 
 
 @pytest.mark.parametrize(("kind", "grace_s"), [("scan", 0.0), ("sql", 30.0)])

@@ -24,10 +24,13 @@ from barograph.bars.pools import (
     STALE_US,
     START,
     STATUS,
+    THINNED,
+    UNSIDED,
     WATERMARK,
     Limits,
     Pools,
     append_row,
+    free_rows,
     place,
 )
 from barograph.bars.watermark import (
@@ -145,6 +148,19 @@ def lateness_of(k: int, here: int, instruments: Ints, minutes: Ints, lateness_us
 
 
 @compiled_part
+def meet_no_quote(k: int, here: int, instruments: Ints, meta: Ints, minutes: Ints, rows: Ints) -> None:
+    """A trade without a side came for the minute ``here``.
+
+    Where quotes have been let go of, the one that it met may be gone: then all rows of the
+    minute are to be recalled.
+    """
+    instruments[k, UNSIDED] = 1
+    if minutes[here, STATUS] & THINNED:
+        free_rows(here, meta, minutes, rows)
+        minutes[here, STATUS] = minutes[here, STATUS] & ~THINNED | COLD
+
+
+@compiled_part
 def take_in(end: int, cursor: Ints, intake: Intake, pools: Pools, limits: Limits) -> bool:
     """Take in the rows before ``end``; False when there is no room for a new minute."""
     incoming, given, records = intake.rows, intake.amounts, intake.records
@@ -173,9 +189,11 @@ def take_in(end: int, cursor: Ints, intake: Intake, pools: Pools, limits: Limits
             here = place(k, start_us, meta, instruments, minutes)
             if here == NONE:
                 return False
+        seq, pos, side = incoming[i, ROW_SEQ], incoming[i, ROW_POS], incoming[i, ROW_SIDE]
+        if side == 0:
+            meet_no_quote(k, here, instruments, meta, minutes, rows)
         incoming[i, LATENESS] = lateness_of(k, here, instruments, minutes, lateness_us, recalls)
-        if incoming[i, LATENESS] != OUT_OF_REACH:
-            seq, pos, side = incoming[i, ROW_SEQ], incoming[i, ROW_POS], incoming[i, ROW_SIDE]
+        if minutes[here, STATUS] & COLD == 0:
             append_row(here, (ts, seq, pos, side, given[i, 0], given[i, 1]), meta, minutes, rows, amounts)
     cursor[ROWS_IN] = end
     return True

@@ -13,7 +13,7 @@ from barograph.bars.batch import unused_flags
 from barograph.bars.closing import pending, waiting
 from barograph.bars.columns import as_bars
 from barograph.bars.crossing import Crossings, Emitted
-from barograph.bars.eviction import cool, forget
+from barograph.bars.eviction import cool, forget, thin
 from barograph.bars.incoming import owned, quote_columns, tick_columns
 from barograph.bars.intake import (
     CURSOR_ENTRIES,
@@ -34,7 +34,7 @@ from barograph.bars.intake import (
 )
 from barograph.bars.memory import Memory
 from barograph.bars.order import QUOTE
-from barograph.bars.pools import COUNT, DEEP, FOREVER, SEEN, Limits
+from barograph.bars.pools import COUNT, DEEP, FOREVER, SEEN, UNSIDED, Limits
 from barograph.bars.recalling import Source
 from barograph.bars.revisions import assign, no_stretches
 from barograph.bars.run import Advance, Recall, Run, Unrevised
@@ -64,6 +64,7 @@ class BarKernel:
         self._settings = settings
         self._recall = recall
         self._memory = Memory(state or new_state(settings), settings)
+        self._crowded = settings.kept_rows
         self._limits = Limits(
             settings.allowed_lateness_us,
             settings.max_ahead_us,
@@ -163,7 +164,20 @@ class BarKernel:
             worked.append(now_due)
         if worked:
             self._evict(np.unique(np.concatenate(worked)))
+        self._relieve()
         return emitted, crossings.unrevised
+
+    def _relieve(self) -> None:
+        """Let go of rows when there are too many: quotes that are superseded, then rows of closed minutes."""
+        if self._recall is None or self._memory.rows <= self._crowded:
+            return
+        pools, kept = self._memory.pools, self._settings.kept_rows
+        seen = np.flatnonzero(pools.instruments[:, SEEN])
+        thin(seen[pools.instruments[seen, UNSIDED] == 0], pools)
+        if self._memory.rows > kept // 2:
+            cool(seen, pools, self._limits._replace(retain_us=0))
+        # What is left may be needed: a look at all of it again only once there is as much more.
+        self._crowded = max(kept, 2 * self._memory.rows)
 
     def _evict(self, worked: Ints) -> None:
         """Let go of old rows and old minutes of the instruments that closed some."""

@@ -54,6 +54,11 @@ class Memory:
         arrays: list[npt.NDArray[Any]] = [*self.pools, *self.revisions.values()]
         return sum(array.nbytes for array in arrays)
 
+    @property
+    def rows(self) -> int:
+        """Rows held."""
+        return int(self.pools.meta[ROWS_USED] - self.pools.meta[ROWS_FREE])
+
     def state(self, settings: BarSettings) -> BarState:
         """A copy of everything, without the room that is not used."""
         pools, meta = self.pools, self.pools.meta

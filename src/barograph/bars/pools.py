@@ -32,6 +32,7 @@ STALE = 4  # has to be made again
 MARKED = 8  # was made again and is different; the roll must start here
 EMIT = 16  # to be emitted by this crossing
 WARMING = 32  # its rows are being brought back
+THINNED = 64  # quotes that no trade so far needs are no longer here
 
 # A row of `rows` has the columns of :mod:`barograph.bars.order`, and the slot of the next one.
 NEXT = ROW_COLUMNS
@@ -39,10 +40,11 @@ NEXT = ROW_COLUMNS
 # Columns of `instruments`.
 SEEN, WATERMARK, HEAD, TAIL, CURSOR, COUNT, DUE_US, STALE_US = range(8)
 MARKED_FROM, MARKED_TO, HOT_US, FORGOTTEN, FLOOR_US, FIRST_US, DEEP, DONE_POS, DONE_US = range(8, 17)
-INSTRUMENT_COLUMNS = 17
+UNSIDED = 17  # it has had a trade without an aggressor, which has to look for its quote
+INSTRUMENT_COLUMNS = 18
 NEW_INSTRUMENT = (
     *(0, NEVER, NONE, NONE, NONE, 0, FOREVER, FOREVER),
-    *(FOREVER, NEVER, FOREVER, 0, NEVER, FOREVER, 0, NONE, NEVER),
+    *(FOREVER, NEVER, FOREVER, 0, NEVER, FOREVER, 0, NONE, NEVER, 0),
 )
 
 # Entries of `meta`: slots ever used, head of the free list, its length; minutes, then rows.

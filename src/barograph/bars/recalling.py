@@ -15,6 +15,7 @@ from barograph.bars.pools import (
     STALE,
     START,
     STATUS,
+    THINNED,
     WARMING,
     Pools,
     append_row,
@@ -96,5 +97,5 @@ def made_hot(k: int, cold: int, pools: Pools) -> None:
     here = cold
     while here != NONE:
         if minutes[here, STATUS] & WARMING:
-            minutes[here, STATUS] &= ~(COLD | WARMING)
+            minutes[here, STATUS] &= ~(COLD | WARMING | THINNED)
         here = minutes[here, AFTER]

@@ -19,6 +19,7 @@ _AT_LEAST = {
     "retain_us": 0,
     "history_bars": 1,
     "kept_minutes": 1,
+    "kept_rows": 1,
 }
 
 
@@ -35,8 +36,10 @@ class BarSettings(msgspec.Struct, frozen=True, kw_only=True):
         retain_us: how long the rows of closed minutes stay in memory.
         history_bars: closed minutes kept for each instrument.
         kept_minutes: bound on closed minutes kept for all instruments together.
+        kept_rows: with more rows in memory those go that can be recalled. Rows of open minutes that
+            a bar needs stay, so there may be more.
 
-    The last three bound the memory; they change no bar while a Recall is at hand.
+    The last four bound the memory; they change no bar while a Recall is at hand.
     """
 
     allowed_lateness_us: int = 2 * US_PER_S
@@ -48,6 +51,7 @@ class BarSettings(msgspec.Struct, frozen=True, kw_only=True):
     retain_us: int = 10 * MINUTE_US
     history_bars: int = 1440
     kept_minutes: int = 250_000
+    kept_rows: int = 500_000
 
     def __post_init__(self) -> None:
         for name, least in _AT_LEAST.items():

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -44,7 +45,7 @@ def configure(level: str, form: str, secrets: Sequence[str] = ()) -> None:
     structlog.configure(
         processors=[*before, *after],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Unfailing()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     _take_in_others(before, after, least)
@@ -83,11 +84,26 @@ def _without_secrets(text: str) -> str:
     return redact_url(text)
 
 
+class _Unfailing:
+    """Standard error, for log lines: one that cannot be written is left out.
+
+    A full disk below the log must not end what the log tells of.
+    """
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 class _Handler(logging.Handler):
     """Ours among the root logger's handlers, to be found again."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        _Unfailing().write(self.format(record) + "\n")
 
 
 def _take_in_others(before: list[Processor], after: list[Processor], least: int) -> None:

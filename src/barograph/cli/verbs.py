@@ -69,6 +69,7 @@ VERBS = (
     Verb("ticks", "Trades of a symbol.", TABLES, "read:ticks"),
     Verb("quotes", "Best bids and asks of a symbol.", TABLES, "read:quotes"),
     Verb("anomalies", "What the rules found.", TABLES, "read:anomalies"),
+    Verb("coverage", "How complete the data is, and why what is missing is.", TABLES, "coverage:coverage"),
     Verb("symbols", "Symbols and venues, with their spans.", TABLES, "read:symbols"),
     Verb("export", "Write a table to a CSV, Parquet or Arrow file.", TABLES, "export:export"),
     Verb("lake", "The Parquet files.", TABLES),

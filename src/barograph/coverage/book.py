@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+import numpy as np
+
 from barograph.clock import MINUTE_US
 from barograph.coverage.chains import DENSE_VENUES
 from barograph.coverage.rows import State
@@ -27,12 +29,18 @@ Key = tuple[str, str, str]
 
 
 class Book:
-    """All series of a ledger's state, by number and by name."""
+    """All series of a ledger's state, by number and by name.
+
+    Attributes:
+        claimed: series that are asked for, or were and are not written to the end, by name.
+        asked: bool, shape (series,): whether each was asked for when that was last noted.
+    """
 
     def __init__(self, state: LedgerState) -> None:
         self.state = state
         self._numbers = {key_of(one): number for number, one in enumerate(state.series)}
         self.claimed: list[int] = []
+        self.asked = np.zeros(0, dtype=np.bool_)
         self.order_claimed()
 
     def __getitem__(self, number: int) -> Series:
@@ -63,16 +71,20 @@ class Book:
             for number in self.in_order()
             if self[number].claims and self[number].next_minute * MINUTE_US < self[number].claims[-1].to_us
         ]
+        self.asked = np.zeros(len(self.state.series), dtype=np.bool_)
+        self.asked[[number for number in self.claimed if self[number].claim is not None]] = True
 
     def count(self, number: int, minute: int, messages: int, repaired: int) -> None:
         """Rows of a minute have come."""
-        entry = self._entry(self[number], minute)
+        series = self.state.series[number]
+        entry = series.minutes.get(minute) or self._entry(series, minute)
         if entry is None:
             self.state.lost_rows += messages
             return
+        if entry.revision >= 0 or not entry.messages:
+            self.write(number, minute)  # one that was never written waits already
         entry.messages += messages
         entry.repaired += repaired
-        self.write(number, minute)
 
     def write(self, number: int, minute: int) -> None:
         """That minute's row is to be written, or looked at again."""

@@ -287,7 +287,7 @@ def _is_fill(chain: Chain, one: Stretch) -> bool:
 def note_silences(book: Book, rows: Rows) -> None:
     """Note how long the series that are asked for were silent, but for rows that a refill brought."""
     if book.claimed and len(rows.record):
-        claimed = np.zeros(len(book.state.series), dtype=np.bool_)
-        claimed[[number for number in book.claimed if book[number].claim is not None]] = True
-        wire = np.flatnonzero(claimed[rows.number] & ~rows.repaired)
+        asked = np.zeros(len(book.state.series), dtype=np.bool_)
+        asked[: len(book.asked)] = book.asked
+        wire = np.flatnonzero(asked[rows.number] & ~rows.repaired)
         note_rows(book.state, rows.number[wire], rows.recv_us[wire])

@@ -22,7 +22,7 @@ from barograph.coverage.incoming import Beats, Follower, Named, Numbering, Rows,
 from barograph.coverage.judge import MOST_US, Signs, Verdict, is_over, judge, proven
 from barograph.coverage.proofs import Proofs, proofs_of
 from barograph.coverage.rows import CoverageRows, Written, as_columns
-from barograph.coverage.state import Blank, LedgerState, Minute, Series
+from barograph.coverage.state import LedgerState, Minute, Series
 from barograph.coverage.wanting import mute_series, standing_gaps
 from barograph.gaps import Gap, Missing
 from barograph.records import Kind, Records
@@ -268,17 +268,15 @@ def _close_holes(series: Series, told: Missing) -> bool:
 
 
 def _close_blanks(series: Series, told: Missing) -> None:
-    """The venue was asked for a time: what it has told is there, and the rest will not come."""
-    gap, met = told.gap, False
+    """The venue was asked for a time: what it has told is there, and the rest will not come.
+
+    A symbol that was only mute lost nothing that is known of, so a refusal to tell changes nothing.
+    """
+    gap = told.gap
     for blank in series.blanks:
         if gap.first_us <= blank.begin_us and blank.end_us <= gap.last_us:
-            met = True
             blank.settled = blank.settled or not told.reason
             blank.given_up = told.reason
-    if told.reason and not met and gap.first_us < gap.last_us:
-        cause = gap.cause or "not known"
-        series.blanks.append(Blank(gap.first_us, gap.last_us, cause, told.reason))
-        series.blanks.sort(key=lambda blank: (blank.begin_us, blank.end_us))
 
 
 class _Part:

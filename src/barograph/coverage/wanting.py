@@ -8,6 +8,7 @@ from barograph.coverage.connections import Connections
 from barograph.coverage.hours import Hours
 from barograph.coverage.judge import BOUND_US
 from barograph.coverage.quiet import UNUSUAL, newest_us, usual_silence_us
+from barograph.coverage.reasons import span
 from barograph.coverage.state import FOREVER, Blank, Hole, Series
 from barograph.gaps import Channel, Gap
 
@@ -92,10 +93,19 @@ def mute_series(book: Book, connections: Connections, hours: Hours, now_us: int,
         if usual_us is None:
             continue
         open_us = hours.open_for_us(series.calendar, last_us - series.delay_us, now_us - series.delay_us)
-        if open_us < max(after_s * US_PER_S, UNUSUAL * usual_us):
+        unusual_us = max(round(after_s * US_PER_S), UNUSUAL * usual_us)
+        if open_us < unusual_us:
             continue
-        cause = f"nothing came for {open_us // US_PER_S} s although the connection is alive"
-        gap = _named(series, last_us - series.delay_us, now_us - series.delay_us, cause)
+        gap = _mute(series, last_us - series.delay_us, silent_us, unusual_us)
         known = series.numbered and series.chain.highest >= 0
         found.append(_since(gap, series.chain.highest + 1) if known else gap)
     return found
+
+
+def _mute(series: Series, first_us: int, silent_us: int, unusual_us: int) -> Gap:
+    """The gap of a mute series: its end moves on by doubling, so that it is asked about ever less often."""
+    told_us = unusual_us
+    while 2 * told_us <= silent_us:
+        told_us *= 2
+    cause = f"nothing came for {span(told_us)} although the connection is alive"
+    return _named(series, first_us, first_us + told_us, cause)

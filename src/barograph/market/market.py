@@ -134,6 +134,16 @@ class Market:
         """Candles imported from files, as they were."""
         return self._rows("candles", symbol, venue, start, end)
 
+    def coverage(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """The ledger of what is complete: a row a minute, venue, symbol and channel (docs/coverage.md)."""
+        return self._rows("coverage", symbol, venue, start, end)
+
     def symbols(self) -> pl.DataFrame:
         """Every symbol and venue, with its first and last time: ``symbol, venue, first, last``."""
         return self.sql(_SYMBOLS)

@@ -120,7 +120,7 @@ def _drive(
     store = Lake(places.lake)
     checkpoints = Checkpoints(places.state)
     recall = StoreRecall(store)
-    line = resume(settings, checkpoints, recall, store.committed())
+    line = resume(settings, places, recall, store.committed())
     reader = TapeReader(places.tape)
     begin, end = line.next_pos, reader.end
     if begin < reader.begin < end:

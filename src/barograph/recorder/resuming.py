@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from barograph.bars import KERNEL_VERSION
+from barograph.calendars import Calendar, calendar
+from barograph.coverage.hours import CalendarOf
 from barograph.disk import Lock
 from barograph.errors import SettingsError, TapeCorrupt
 from barograph.log import get_logger
@@ -42,20 +44,26 @@ class Places:
         """Those of the data directory ``data``."""
         return cls(data / "tape", data / "lake", data / "state")
 
+    def calendar(self, name: str) -> Calendar:
+        """The calendar called ``name``, with the special days of ``calendars.toml`` in the data directory."""
+        data = self.tape.parent
+        return calendar(name, data / "calendars.toml", data / "state" / "calendars")
+
     def lock(self) -> Lock:
         """One writer of the tables at a time."""
         return Lock(self.state / "line.lock", f"the tables beside {self.state} are being written")
 
 
-def resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall, committed: int) -> Line:
+def resume(settings: LineSettings, places: Places, recall: StoreRecall, committed: int) -> Line:
     """The line as its checkpoint left it; at the tape's beginning if the store lacks what that counts on.
 
     Raises:
         SettingsError: the checkpoint is of another version, or was made with other settings.
     """
+    checkpoints = Checkpoints(places.state)
     saved = checkpoints.load()
     try:
-        line = _resumed(settings, saved, recall, committed)
+        line = _resumed(settings, saved, recall, committed, places.calendar)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{checkpoints.path} was written by another version of Barograph ({error}); "
@@ -65,14 +73,20 @@ def resume(settings: LineSettings, checkpoints: Checkpoints, recall: StoreRecall
     return line
 
 
-def _resumed(settings: LineSettings, saved: bytes | None, recall: StoreRecall, committed: int) -> Line:
+def _resumed(
+    settings: LineSettings,
+    saved: bytes | None,
+    recall: StoreRecall,
+    committed: int,
+    calendar_of: CalendarOf,
+) -> Line:
     state = unpack(saved, LineState) if saved is not None else None
     if state is not None and state.next_pos > committed:
         log.warning("tables lost, making them again from the tape", had=state.next_pos, have=committed)
         state = None
     if state is not None:
         _require_same(settings, state)
-    return Line(settings, state, recall)
+    return Line(settings, state, recall, calendar_of)
 
 
 def _require_same(settings: LineSettings, state: LineState) -> None:

@@ -31,6 +31,7 @@ def line_settings(settings: Settings) -> LineSettings:
             retain_us=_us(bars.retain_s),
             history_bars=bars.history_bars,
             kept_minutes=bars.kept_minutes,
+            kept_rows=bars.kept_rows,
         ),
         outlier_pct=bars.outlier_pct,
         rules=RuleSettings(**settings.anomalies.model_dump()),

@@ -3,8 +3,8 @@
 One entry of 24 bytes a commit, appended and synced after all the commit's parts have
 their names: the entry is what makes the commit visible, whole. Entries ascend and do
 not overlap. An entry is ``first_pos``, ``next_pos`` and a CRC-32 of the two, each as
-eight bytes, little-endian; a torn last entry counts as not written. A commit every
-five seconds makes 0.4 MB a day, so nothing is ever taken out.
+eight bytes, little-endian; a torn last entry counts as not written. Four commits a
+second make 8 MB a day; nothing is ever taken out.
 """
 
 from __future__ import annotations

@@ -93,11 +93,17 @@ class Lake:
 
     def commits(self, after: int) -> list[tuple[int, int]]:
         """Ranges of commits with ``first_pos >= after``, ascending, those without rows too."""
-        return commits.ranges(commit_log(self.root), after)
+        with durable.storage_errors("reading the commits of", self.root):
+            return commits.ranges(commit_log(self.root), after)
 
     def committed(self) -> int:
-        """The tape position up to which the lake holds all rows."""
-        return commits.committed(commit_log(self.root))
+        """The tape position up to which the lake holds all rows.
+
+        Raises:
+            StorageError: the disk does not tell.
+        """
+        with durable.storage_errors("reading the commits of", self.root):
+            return commits.committed(commit_log(self.root))
 
     def scan(self, wanted: Scan) -> Iterable[pa.RecordBatch]:
         """Rows in the table's sort order, newest version of each key only, streamed."""

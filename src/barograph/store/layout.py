@@ -26,6 +26,7 @@ from barograph.errors import UsageError
 from barograph.tables import TABLES, Table
 
 _PART = re.compile(r"(\d{16})-(\d{16})\.parquet")
+_PART_LENGTH = 41
 _DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
 
@@ -116,7 +117,7 @@ def nested(names: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
     the smallest part that holds it. Names have a fixed width and so compare as numbers do: a
     folder of a live day has thousands.
     """
-    known = [name for name in names if _PART.fullmatch(name)]
+    known = [name for name in names if len(name) == _PART_LENGTH and name.endswith(".parquet")]
     known.sort(key=lambda name: name[17:33], reverse=True)
     known.sort(key=lambda name: name[:16])
     top: list[str] = []

@@ -28,6 +28,17 @@ DERIVED = {
     "ticks_simple": """
         SELECT ts AS time, symbol, price, size AS volume FROM ticks
     """,
+    # Complete: neither trades nor quotes of the minute are known to be missing; null: nothing is known.
+    "market_minutes": """
+        SELECT m.*, CASE WHEN t.state IS NULL AND q.state IS NULL THEN NULL
+            ELSE coalesce(t.state <> 'missing', true) AND coalesce(q.state <> 'missing', true)
+            END AS complete
+        FROM market_microstructure m
+        LEFT JOIN coverage t ON t.channel = 'trades' AND t.minute = m.timestamp
+            AND t.symbol = m.symbol AND t.venue = m.venue
+        LEFT JOIN coverage q ON q.channel = 'quotes' AND q.minute = m.timestamp
+            AND q.symbol = m.symbol AND q.venue = m.venue
+    """,
     # The change is against the last price of an earlier UTC day, else against the day's first open.
     "last_prices": """
         WITH minutes AS (
@@ -54,7 +65,11 @@ DERIVED = {
 }
 """Views over the tables, by name."""
 
-NEEDS = {"ticks_simple": ("ticks",), "last_prices": ("market_microstructure", "candles")}
+NEEDS = {
+    "ticks_simple": ("ticks",),
+    "market_minutes": ("market_microstructure", "coverage"),
+    "last_prices": ("market_microstructure", "candles"),
+}
 """The tables that each derived view reads."""
 
 

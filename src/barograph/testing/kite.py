@@ -178,11 +178,7 @@ class Kite(PlainVenue):
         modes: dict[int, Mode] = client.state.modes
         known = {token: self._by_token[token].instrument for token in modes if token in self._by_token}
         client.trades = {instrument.symbol for instrument in known.values()}
-        client.quotes = {
-            instrument.symbol
-            for token, instrument in known.items()
-            if modes[token] is Mode.FULL and not instrument.is_index
-        }
+        client.quotes = {known[token].symbol for token in known if modes[token] is Mode.FULL}
 
     def _snapshots(self, client: Client, tokens: Sequence[int]) -> list[bytes]:
         boards = [self._by_token[token] for token in tokens if token in self._by_token]

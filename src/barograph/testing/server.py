@@ -252,7 +252,11 @@ class VenueServer:
             self.log.note(self._now_ns(), "refused", status=refusal.status)
             return _response(refusal)
         ws = web.WebSocketResponse(autoping=False, autoclose=False, compress=False)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionError:
+            self.log.note(self._now_ns(), "gone")  # before it was let in
+            return web.Response()
         client = self._welcome(ws, request)
         try:
             await self.venue.talk(client, request.path, client.query)

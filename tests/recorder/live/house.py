@@ -74,8 +74,17 @@ class House:
         except BaseException as error:  # noqa: BLE001 - raised again in the test
             self.failure = error
 
+    @classmethod
+    def at(cls, data: Path, clock: Clock | None = None, **values: Any) -> House:
+        """A house with the settings of a test, see :func:`settings_of`; not started."""
+        return cls(settings_of(data, **values), clock)
+
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
 
     def stop(self, within_s: float = 15.0) -> Stats:
         """End it as SIGTERM does; its figures at the end."""
@@ -171,12 +180,12 @@ class House:
 @contextmanager
 def recording(data: Path, clock: Clock | None = None, **values: Any) -> Iterator[House]:
     """A recorder that runs while the block does."""
-    house = House(settings_of(data, **values), clock)
+    house = House.at(data, clock, **values)
     house.start()
     try:
         yield house
     finally:
-        if house._thread.is_alive():
+        if house.running:
             house.stop()
     if house.failure is not None:
         raise house.failure

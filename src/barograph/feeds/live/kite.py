@@ -60,7 +60,7 @@ _CALENDARS = {
     "NCO": "MCX",
 }
 _EXCHANGES = ", ".join(_CALENDARS)
-_LIMITS = Limits(silent_s=15.0, ping_s=5.0, connects=(10, 60.0), requests=(5, 1.0))
+_LIMITS = Limits(silent_s=15.0, ping_s=5.0, connects=(10, 60.0), requests=(5, 1.0), history=False)
 _WAITS = {ending.POLICY: 30.0, ending.TRY_LATER: 10.0}
 _LIMITED_WAIT_S = 60.0
 

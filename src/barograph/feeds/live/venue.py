@@ -50,6 +50,7 @@ class Limits:
         sends: at most ``sends[0]`` frames of ours in ``sends[1]`` seconds.
         requests: at most ``requests[0]`` weights of REST requests in ``requests[1]`` seconds.
         delay_s: what it sends happened so long ago (a plan that is 15 minutes behind).
+        history: the venue can be asked for old trades.
     """
 
     ready_within_s: float = 10.0
@@ -61,6 +62,7 @@ class Limits:
     sends: tuple[int, float] = (5, 1.0)
     requests: tuple[int, float] = (10, 1.0)
     delay_s: float = 0.0
+    history: bool = True
 
 
 # What a conversation may ask for.

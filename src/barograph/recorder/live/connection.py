@@ -312,7 +312,7 @@ class Connection(WSListener):
     def _told_to_close(self, transport: WSTransport, payload: bytes) -> None:
         code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
         if not transport.is_close_frame_sent:
-            self._goodbye = Closed(code, payload[2:].decode(errors="replace"))
+            self._goodbye = Closed(code, redact_url(payload[2:].decode(errors="replace")))
             transport.send_close(_sendable(code))
         transport.disconnect()
         self._cut_later()

@@ -9,9 +9,11 @@ after a crash is the same loop as keeping up.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import pyarrow.compute as pc
 
 from barograph.clock import NS_PER_S, NS_PER_US, Clock
 from barograph.errors import BarographError, StorageError
@@ -191,7 +193,7 @@ class Follower:
     def _follow(self) -> None:
         """From the checkpoint on, for as long as it goes well."""
         recall = StoreRecall(self._store)
-        self._line = line = resume(self._settings, self._checkpoints, recall, self._store.committed())
+        self._line = line = resume(self._settings, self._places, recall, self._store.committed())
         self.saved_pos = line.next_pos
         self._saved_ns = self._clock.now_ns()
         for run in self._all_runs(line):
@@ -264,7 +266,10 @@ class Follower:
     def _count(self, line: Line, run: Records, tables: dict[str, pa.Table]) -> None:
         stats, counts, now_ns = self.stats, line.counts, self._clock.now_ns()
         stats.next_pos, stats.tape_pos = line.next_pos, max(self._appended.next_pos, line.next_pos)
-        stats.lag_s = max((now_ns - int(run.recv_ns[-1])) / NS_PER_S, 0.0)
+        recv_ns = int(run.recv_ns[-1])
+        stats.lag_s = max((now_ns - recv_ns) / NS_PER_S, 0.0)
+        # A venue's clock that is ahead is not believed.
+        stats.newest_event_us = max(stats.newest_event_us, min(_newest_us(tables), recv_ns // NS_PER_US))
         stats.commits += 1
         stats.last_commit_ns = now_ns
         stats.ticks, stats.quotes, stats.bars = counts.ticks, counts.quotes, counts.bars
@@ -295,3 +300,9 @@ class Follower:
         else:
             self.saved_pos = line.next_pos
         self._saved_ns = self._clock.now_ns()
+
+
+def _newest_us(tables: Mapping[str, pa.Table]) -> int:
+    """The newest event time among ticks and quotes; 0 if there are none."""
+    columns = [tables[name]["ts"] for name in ("ticks", "quotes") if name in tables and len(tables[name])]
+    return max((int(pc.max(column.cast("int64")).as_py()) for column in columns), default=0)

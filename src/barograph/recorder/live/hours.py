@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping
 
-from barograph.calendars.calendar import Calendar
-from barograph.calendars.registry import calendar
+from barograph.calendars import Calendar
 from barograph.clock import NS_PER_US, Clock
 from barograph.feeds.live.venue import Live
 
@@ -16,12 +14,12 @@ class OpenFeeds:
     """Tells feeds whose market is open from those whose silence is as it should be.
 
     Args:
-        cache: where computed calendars are kept.
+        calendar_of: gives a calendar by its name.
         clock: the present.
     """
 
-    def __init__(self, cache: Path, clock: Clock) -> None:
-        self._cache, self._clock = cache, clock
+    def __init__(self, calendar_of: Callable[[str], Calendar], clock: Clock) -> None:
+        self._calendar_of, self._clock = calendar_of, clock
         self._calendars: dict[str, list[Calendar]] = {}
 
     async def prepare(self, lives: Mapping[str, Live]) -> None:
@@ -30,7 +28,7 @@ class OpenFeeds:
             symbols = {symbol for plan in described.plans() for symbol in plan.wanted}
             wanted = {described.calendar(symbol) for symbol in symbols} or {"24/7"}
             self._calendars[name] = [
-                await asyncio.to_thread(calendar, each, cache=self._cache) for each in sorted(wanted)
+                await asyncio.to_thread(self._calendar_of, each) for each in sorted(wanted)
             ]
 
     def now(self) -> Collection[str]:

@@ -24,7 +24,7 @@ class OpenStreams:
     """The open connections of one data directory, in ``path``.
 
     Raises:
-        StorageError: the list cannot be written.
+        StorageError: the list cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,6 +52,8 @@ class OpenStreams:
             return msgspec.json.decode(self._path.read_bytes(), type=list[Stream])
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise storage_error(error, f"reading the list of open connections {self._path}") from error
         except msgspec.DecodeError as error:
             # The rename makes it whole or absent; if somebody spoilt it, silence ends those connections.
             log.warning(

@@ -27,6 +27,7 @@ from barograph.recorder.live.journal import Journal
 from barograph.recorder.live.open_streams import OpenStreams
 from barograph.recorder.live.running import Running
 from barograph.recorder.live.stats import FeedStage, FeedStats, Stats
+from barograph.recorder.live.steady import SteadyClock, kept
 from barograph.recorder.resuming import Places
 from barograph.records import Kind
 from barograph.settings import Settings
@@ -43,7 +44,7 @@ class Recorder:
     Args:
         settings: what is recorded and how.
         reread: reads the settings again, for SIGHUP.
-        clock: stamps frames.
+        clock: stamps frames; the machine's without its jumps when left out.
 
     Attributes:
         exit_code: 0; 3 when all feeds have stopped for something that a person must mend.
@@ -58,8 +59,8 @@ class Recorder:
         self.settings = settings
         self.exit_code = 0
         self._reread = reread
-        self._clock = clock or SystemClock()
         self._places = Places.of(settings.data_dir)
+        self._clock = clock or SteadyClock(SystemClock(), self._places.state / "clock.json")
         self._running: Running | None = None
         self._stopped = False
         self._first = Stats(os.getpid(), barograph.__version__, self._clock.now_ns())
@@ -86,7 +87,8 @@ class Recorder:
         )
         if self._stopped:
             running.stop()
-        stats = await running.record(duration_s)
+        async with kept(self._clock):
+            stats = await running.record(duration_s)
         self.exit_code = running.exit_code
         return stats
 

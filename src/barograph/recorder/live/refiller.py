@@ -168,8 +168,8 @@ class Refiller:
         if missing is None:
             self._stats.refilled += 1
             self._remember(gap, given_up=False)
-            if gap.first_id is None:
-                # Where nothing is numbered, this is the only proof that the venue has told all it has.
+            if gap.last_id is None:
+                # Where no id says so, this is the only proof that the venue has told all it has.
                 self._note(gap, "")
             log.info("refill.filled", feed=gap.feed, symbol=gap.symbol, cause=gap.cause)
         elif _is_question(gap):

@@ -82,7 +82,7 @@ class Running:
             Findings(self._gaps, self._mute, self._anomalies),
         )
         self._desk = open_desk(settings.alerts, clock)
-        self._open_feeds = OpenFeeds(places.state / "calendars", clock)
+        self._open_feeds = OpenFeeds(places.calendar, clock)
         self._notifier = Notifier.from_environment()
         self._services = Services(
             settings, clock, self._desk, self._open_feeds, self._notifier, self._follower, self.stats
@@ -199,11 +199,13 @@ class Running:
                     runner.ask(gap)
 
     def _mute(self, mute: list[Gap]) -> None:
-        self._gaps([gap for gap in mute if gap.channel is Channel.TRADES])
         for gap in mute:
-            if (runner := self._runners.get(gap.feed)) is not None:
-                with suppress(RuntimeError):
-                    runner.renew(gap.symbol, gap.channel)
+            if (runner := self._runners.get(gap.feed)) is None:
+                continue
+            with suppress(RuntimeError):
+                if gap.channel is Channel.TRADES and runner.live.limits.history:
+                    runner.ask(gap)
+                runner.renew(gap.symbol, gap.channel)
 
     def _anomalies(self, rows: pa.Table) -> None:
         for alert in alerts_of(rows, self._clock.now_ns()):

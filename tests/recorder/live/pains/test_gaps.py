@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from barograph.clock import to_us
 from barograph.gaps import Channel
+from barograph.recorder.live import refiller
 from barograph.testing import Lack
 
 from .venues import KITE, Case, Scene, everywhere, numbered, refillable, scene, where
@@ -88,7 +91,10 @@ def test_skipped_ids_are_seen_and_refilled(case: Case, tmp_path: Path) -> None:
 
 
 @numbered
-def test_what_the_venue_lacks_is_recorded_as_missing_with_its_reason(case: Case, tmp_path: Path) -> None:
+def test_what_the_venue_lacks_is_recorded_as_missing_with_its_reason(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refiller, "LATER_S", 0.005)
     with scene(case, tmp_path) as it:
         it.faults.change(rest_lacks=[Lack(case.symbol, 5, 6)])
         it.trade(4)

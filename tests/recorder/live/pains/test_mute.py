@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .venues import BINANCE, Case, everywhere, scene, where
+from barograph.gaps import Channel
+
+from .venues import BINANCE, Case, Scene, everywhere, scene, where
 
 HABITS = 60
 """Trades after which it is known how a symbol usually goes."""
+
+
+def heard_again(it: Scene) -> bool:
+    """Trade once more: did it come? Between the end of the old subscription and the new one none does."""
+    it.trade(1)
+    return max(it.made()) in it.log.numbers_handed(it.symbol, Channel.TRADES)
 
 
 @everywhere
@@ -24,7 +32,7 @@ def test_connected_but_mute_is_noticed_and_subscribed_anew(case: Case, tmp_path:
             it.pass_time(1)
         it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
         it.faults.clear()
-        it.trade(2)
+        it.house.until(lambda: heard_again(it), what="its trades come again")
         if case.old_trades:
             it.all_stored()
             assert it.repaired() == it.never_handed() != []

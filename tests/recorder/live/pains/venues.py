@@ -196,6 +196,17 @@ class Scene:
             lambda: self.stored(symbol) == sorted(self.made(symbol)), within_s, f"all trades of {symbol}"
         )
 
+    def is_as_made(self) -> bool:
+        """Whether the table has every trade of the market, each once."""
+
+        def stored(symbol: str) -> list[tuple[float, float]]:
+            return sorted((row["price"], row["size"]) for row in self.house.rows("ticks", symbol=symbol))
+
+        return all(
+            stored(symbol) == sorted((float(it.price), float(it.size)) for it in history.newest(10**6))
+            for symbol, history in self.market.trades.items()
+        )
+
     def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
         """Let time go by on living connections; a venue without heartbeats sends quotes meanwhile."""
         while seconds > 0:

@@ -1,0 +1,118 @@
+"""cryptofeed against our Binance server: what a frame costs it, and the rate at which it falls behind.
+
+It gets only best bids and asks, since the server has the true ``trade`` stream and cryptofeed asks for
+``aggTrade``, and a callback that does nothing: no disk, no tables, no gaps looked for.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.peers import python_of
+
+if TYPE_CHECKING:
+    from benchmarks.recorder import Servers
+
+RATES = (5_000, 10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000)
+STEP_S = 10.0
+SETTLE_S = 1.0
+BEHIND_S = 1.0
+"""Frames of more than this much time still on their way: it has fallen behind."""
+
+SCRIPT = """
+import asyncio, json, sys, threading, time
+from cryptofeed import FeedHandler
+from cryptofeed.connection import RestEndpoint, Routes, WebsocketEndpoint
+from cryptofeed.defines import TICKER
+from cryptofeed.exchanges import Binance
+from cryptofeed.symbols import Symbols
+
+url, rest = sys.argv[1:]
+class Local(Binance):
+    websocket_endpoints = [WebsocketEndpoint(url)]
+    rest_endpoints = [RestEndpoint(rest, routes=Routes('/api/v3/exchangeInfo'))]
+names = {'BTC-USDT': 'BTCUSDT', 'ETH-USDT': 'ETHUSDT'}
+Symbols.set(Local.id, names, {'tick_size': {}, 'instrument_type': {name: 'spot' for name in names}})
+count = 0
+async def ticker(t, receipt):
+    global count
+    count += 1
+def tell():
+    while True:
+        time.sleep(0.2)
+        print(json.dumps([time.monotonic(), count, time.process_time()]), flush=True)
+threading.Thread(target=tell, daemon=True).start()
+handler = FeedHandler(config={'uvloop': True, 'log': {'disabled': True}})
+handler.add_feed(Local(symbols=list(names), channels=[TICKER], callbacks={TICKER: ticker}))
+handler.run()
+"""
+
+
+class _Peer:
+    """A running cryptofeed and the newest of what it tells."""
+
+    def __init__(self, address: dict[str, str]) -> None:
+        command = [str(python_of("decoders")), "-c", SCRIPT, address["url"], address["rest_url"]]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.newest: tuple[float, int, float] = (0.0, 0, 0.0)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            moment, count, cpu = json.loads(line)
+            self.newest = (moment, count, cpu)
+
+
+def _handed(servers: Servers) -> int:
+    told = servers.say("report")["venues"]["binance"]
+    if not told["connections"]:
+        raise RuntimeError("cryptofeed is not connected any more")
+    frames: int = told["frames"]
+    return frames
+
+
+def cryptofeed(servers: Servers) -> dict[str, Any]:
+    """Rates in steps, until it falls behind or loses its connection."""
+    peer = _Peer(servers.addresses["binance"])
+    steps: list[dict[str, float]] = []
+    try:
+        deadline = time.monotonic() + 30
+        while not servers.say("report")["venues"]["binance"]["connections"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError("cryptofeed did not connect")
+            time.sleep(0.1)
+        servers.say("only binance quotes")
+        for rate in RATES:
+            before, (_, count, cpu) = _handed(servers), peer.newest
+            servers.say(f"rate {rate}")
+            time.sleep(STEP_S)
+            try:
+                handed = _handed(servers)
+            except RuntimeError:
+                steps.append({"rate": rate, "dropped": True})
+                break
+            _, reached, spent = peer.newest
+            behind_s = max(handed - before - (reached - count), 0) / rate
+            steps.append(
+                {
+                    "rate": (handed - before) / STEP_S,
+                    "received_per_s": (reached - count) / STEP_S,
+                    "cpu_us_a_frame": (spent - cpu) / max(reached - count, 1) * 1e6,
+                    "behind_s": behind_s,
+                }
+            )
+            servers.say("rate 0")
+            if behind_s > BEHIND_S:
+                break
+            time.sleep(SETTLE_S)
+    finally:
+        servers.say("rate 0")
+        servers.say("only all")
+        peer.process.kill()
+        peer.process.wait()
+    return {"steps": steps, "falls_behind_at": steps[-1]["rate"]}
