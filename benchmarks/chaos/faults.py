@@ -54,7 +54,7 @@ def _trades(chance: random.Random, venue: str) -> str:
 # connection cannot be missed by anybody. So what is withheld on purpose is trades.
 KINDS: dict[str, Kind] = {
     "recorder.kill": Kind(4, (0.0, 2.0)),
-    "recorder.kill_at_start": Kind(1, (0.1, 2.0)),
+    "recorder.kill_at_start": Kind(2, (0.1, 2.0)),
     "recorder.stop": Kind(1, (0.0, 1.0)),
     "recorder.freeze": Kind(2, (0.2, 4.0)),
     "server.kill": Kind(3, (0.2, 3.0)),
@@ -62,6 +62,7 @@ KINDS: dict[str, Kind] = {
     "network.half_close": Kind(2),
     "network.cut_after": Kind(3, draw=lambda chance, _: {"size": chance.randint(1, 20_000)}),
     "network.stall": Kind(3, (0.3, 6.0)),
+    "network.long_stall": Kind(0.3, (22.0, 35.0)),
     "network.delay": Kind(2, (1.0, 5.0), lambda chance, _: {"delay_s": chance.uniform(0.02, 0.4)}),
     "network.refuse": Kind(2, (0.5, 4.0)),
     "store.down": Kind(2, (0.5, 6.0)),
@@ -149,7 +150,7 @@ class Doing:
 
     def _network(self, name: str, fault: Fault) -> tuple[bool, Later | None]:
         network, relay = self.house.network, self.house.network.relays[fault.venue]
-        if name == "stall":
+        if name.endswith("stall"):
             return network.do(relay.stall, True) > 0, lambda: void(network.do(relay.stall, False))
         if name == "cut_after":
             return network.do(relay.cut_after, fault.fields["size"]) > 0, None

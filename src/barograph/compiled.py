@@ -7,10 +7,13 @@ function packages, and the test that both ways agree).
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import os
 import pickle
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -58,7 +61,29 @@ def compiled(kernel: Callable[P, R]) -> Callable[P, R]:
     room = _stamp(Path(inspect.getfile(kernel)).parent)
     cache_file._source_stamp = (cache_file._source_stamp, room)  # noqa: SLF001
     cache_file._load_index = _forgiving(cache_file._load_index)  # noqa: SLF001
+    dispatcher._cache.save_overload = _sparing(dispatcher._cache.save_overload)  # noqa: SLF001
     return dispatcher  # type: ignore[no-any-return]
+
+
+def cache_stamp() -> Path | None:
+    """A file that stands beside the machine code on disk once all of it is there; None without a compiler.
+
+    Its name changes with every change of a kernel's room, of the compiler and of Python.
+    """
+    if _njit is None:
+        return None
+    from numba import __version__
+
+    package = Path(__file__).parent
+    rooms = sorted({path.parent for path in package.rglob("*.py") if "compiled" in path.read_text("utf-8")})
+    told = repr((__version__, sys.version, [(room.name, _stamp(room)) for room in rooms]))
+    probe = compiled(_nothing)
+    folder = Path(probe._cache.cache_path)  # type: ignore[attr-defined]  # noqa: SLF001
+    return folder / f"warm-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+
+
+def _nothing(x: int) -> int:
+    return x
 
 
 def _forgiving(load: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any]]:
@@ -74,6 +99,16 @@ def _forgiving(load: Callable[[], dict[Any, Any]]) -> Callable[[], dict[Any, Any
             return {}
 
     return load_index
+
+
+def _sparing(save: Callable[..., None]) -> Callable[..., None]:
+    """``save``, but without room on disk the machine code is used all the same, and made again next time."""
+
+    def save_overload(*values: Any) -> None:
+        with suppress(OSError):
+            save(*values)
+
+    return save_overload
 
 
 def compiled_part(kernel: Callable[P, R]) -> Callable[P, R]:

@@ -76,6 +76,30 @@ def test_code_on_disk_is_not_taken_when_another_module_of_the_room_has_changed()
     assert stamp[1] == (max(one.st_mtime for one in found), sum(one.st_size for one in found))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+def test_given_a_full_disk_for_the_machine_code_kernels_work_all_the_same(tmp_path):
+    pytest.importorskip("numba")
+    script = """
+    import resource
+    import numpy as np
+    from barograph.bars.dedup import Deduplicator
+    from barograph.rows import Quotes, Ticks, columns, none_of
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    ticks = columns(Ticks, record=[0, 1, 1], ts_us=[5, 6, 5], instrument=[0, 0, 0],
+                    price=[1.0, 2.0, 1.0], size=[1.0, 1.0, 1.0], trade_id=[17, 18, 17])
+    print(len(Deduplicator().advance(ticks, none_of(Quotes))[0]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["2"], done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
 def test_importing_the_room_imports_no_compiler():
     command = "import sys, barograph.bars; print('numba' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)

@@ -47,7 +47,8 @@ class Checkpoints:
         temporary = self.path.with_suffix(".tmp")
         try:
             with temporary.open("wb") as file:
-                file.write(_MAGIC + zlib.crc32(state).to_bytes(4, "little") + state)
+                file.write(_MAGIC + zlib.crc32(state).to_bytes(4, "little"))
+                file.write(state)
                 file.flush()
                 sync_data(file.fileno())
             temporary.replace(self.path)

@@ -111,34 +111,43 @@ class House:
         while not condition():
             if self.failure is not None:
                 raise self.failure
-            assert time.monotonic() < deadline, f"not in {within_s} s: {what or condition}; {self.recorder.stats}"
+            assert time.monotonic() < deadline, (
+                f"not in {within_s} s: {what or condition}; {self.recorder.stats}"
+            )
             time.sleep(0.01)
 
     def live(self, *feeds: str) -> None:
         """Wait until these feeds, or all, are recorded."""
         names = feeds or self.settings.record.feeds
         self.until(
-            lambda: all(name in self.stats.feeds and self.stats.feeds[name].stage == "live" for name in names),
+            lambda: all(
+                name in self.stats.feeds and self.stats.feeds[name].stage == "live" for name in names
+            ),
             what=f"live: {names}",
         )
 
+    @property
+    def tape_end(self) -> int:
+        """The position behind the last record on the tape."""
+        assert self.recorder._running is not None
+        return self.recorder._running._journal.next_pos
+
     def caught_up(self) -> None:
         """Wait until the tables have everything that is on the tape now."""
-        end = self.stats.journal.appended
+        end = self.tape_end
         self.until(lambda: self.stats.tables.next_pos >= end, what=f"tables at {end}")
 
     def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
-        """Let ``seconds`` of the house's clock go by, so slowly that each step leaves something on the tape."""
+        """Let ``seconds`` of the house's clock go by; each step leaves a record of each connection."""
         assert isinstance(self.clock, Shifted)
-        left_s = seconds
-        while left_s > 0:
-            self.clock.advance(min(step_s, left_s))
-            left_s -= step_s
-            stats = self.stats
-            open_now = sum(feed.connections for feed in stats.feeds.values())
-            self.until(
-                lambda: self.stats.journal.appended >= stats.journal.appended + open_now, what="time passes"
-            )
+        while seconds > 0:
+            end = self.tape_end + sum(feed.connections for feed in self.stats.feeds.values())
+            self.clock.advance(min(step_s, seconds))
+            seconds -= step_s
+            self._until_tape(end)
+
+    def _until_tape(self, end: int) -> None:
+        self.until(lambda: self.tape_end >= end, what="time passes")
 
     # What is there.
 

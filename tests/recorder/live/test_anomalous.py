@@ -34,7 +34,12 @@ def table(*rows: dict[str, Any]) -> pa.Table:
 def test_a_row_becomes_an_alert_with_its_facts() -> None:
     (alert,) = alerts_of(table({}), NOW_NS)
     assert alert.message == "volume spike of BTC-USDT on binance: score 5.25, threshold 3"
-    assert (alert.kind, alert.venue, alert.symbol, alert.ts_us) == ("anomaly", "binance", "BTC-USDT", to_us(MOMENT))
+    assert (alert.kind, alert.venue, alert.symbol, alert.ts_us) == (
+        "anomaly",
+        "binance",
+        "BTC-USDT",
+        to_us(MOMENT),
+    )
     assert alert.detail["facts"] == "volume 12 times the usual"
 
 

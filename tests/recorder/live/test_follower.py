@@ -32,6 +32,9 @@ from ..making import records
 
 PACE = Pace(commit_interval_s=0.01, step_records=400, checkpoint_interval_s=3600.0, stale_after_s=60.0)
 RUN = records(minutes=3)
+END = len(RUN) - 20
+LAST = RUN.cut(END, len(RUN))
+"""What is put while the end has begun."""
 
 
 class House:
@@ -72,8 +75,11 @@ class House:
             assert time.monotonic() < deadline
             time.sleep(0.005)
 
-    def finish(self, within_s: float = 20.0) -> bool:
+    def finish(self, within_s: float = 20.0, last: Records | None = None) -> bool:
+        """End as the recorder does; ``last`` is what comes on the tape while it ends."""
         self.follower.hold()
+        if last is not None:
+            self.put(last)
         self.journal.close(5.0)
         return self.follower.finish(self.journal.next_pos, within_s)
 
@@ -93,24 +99,27 @@ def tables(data: Path) -> dict[str, pa.Table]:
     """All rows, in an order that is the same for equal rows."""
     lake = Lake(data / "lake")
     found = {name: read(lake, Scan(name)) for name in TABLES}
-    return {name: table.sort_by([(column, "ascending") for column in TABLES[name].key]) for name, table in found.items()}
+    return {
+        name: table.sort_by([(column, "ascending") for column in TABLES[name].key])
+        for name, table in found.items()
+    }
 
 
 def replayed(data: Path, elsewhere: Path) -> dict[str, pa.Table]:
     """What a replay makes of the same tape."""
     shutil.copytree(data / "tape", elsewhere / "tape")
-    replay(elsewhere, LineSettings(), store=Lake(elsewhere / "lake"))
+    replay(elsewhere)
     return tables(elsewhere)
 
 
 @pytest.mark.parametrize("steps", [1, 7])
 def test_a_tape_followed_while_it_is_written_has_the_tables_of_its_replay(tmp_path: Path, steps: int) -> None:
     with following(tmp_path / "live") as house:
-        for bounds in np.array_split(np.arange(len(RUN)), steps):
+        for bounds in np.array_split(np.arange(END), steps):
             end = int(bounds[-1]) + 1
             house.put(RUN.cut(int(bounds[0]), end))
             house.caught_up(end)
-        assert house.finish()
+        assert house.finish(last=LAST)
     assert tables(tmp_path / "live") == replayed(tmp_path / "live", tmp_path / "again")
 
 
@@ -123,7 +132,8 @@ def test_figures_tell_where_the_tables_are(tmp_path: Path) -> None:
         assert stats.commits >= len(RUN) // PACE.step_records
         assert stats.ticks == len(read(house.store, Scan("ticks")))
         assert stats.newest_event_us == max(
-            int(read(house.store, Scan(name))["ts"].cast("int64").to_numpy().max()) for name in ("ticks", "quotes")
+            int(read(house.store, Scan(name))["ts"].cast("int64").to_numpy().max())
+            for name in ("ticks", "quotes")
         )
         assert stats.lag_s < 1.0
 
@@ -173,15 +183,15 @@ def test_given_a_store_that_refuses_then_it_waits_and_goes_on_where_it_was(
         lake, away = house.places.lake, tmp_path / "away"
         lake.rename(away)
         lake.write_bytes(b"")
-        house.put(RUN.cut(500, len(RUN)))
+        house.put(RUN.cut(500, END))
         house.until(lambda: house.follower.stats.problem)
-        house.until(lambda: house.follower.stats.tape_pos == len(RUN))
+        house.until(lambda: house.follower.stats.tape_pos == END)
         assert house.follower.stats.next_pos == 500
         lake.unlink()
         away.rename(lake)
-        house.caught_up(len(RUN))
+        house.caught_up(END)
         assert house.follower.stats.problem == ""
-        assert house.finish()
+        assert house.finish(last=LAST)
     assert tables(tmp_path / "live") == replayed(tmp_path / "live", tmp_path / "again")
 
 
@@ -229,10 +239,10 @@ def test_a_bug_in_the_line_does_not_end_it(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Line, "advance", sometimes)
     with following(tmp_path / "live") as house:
-        house.put(RUN)
-        house.caught_up(len(RUN))
+        house.put(RUN.cut(0, END))
+        house.caught_up(END)
         assert not bad
-        assert house.finish()
+        assert house.finish(last=LAST)
         assert house.follower.stats.problem == ""
     assert tables(tmp_path / "live") == replayed(tmp_path / "live", tmp_path / "again")
 

@@ -38,7 +38,11 @@ def at(hour: int, **feeds: dict[str, str]) -> list[str]:
 
 
 def test_a_feed_is_open_while_the_market_of_one_of_its_symbols_is() -> None:
-    feeds = {"crypto": {"BTC-USD": "24/7"}, "stocks": {"AAPL": "XNYS"}, "both": {"BTC-USD": "24/7", "AAPL": "XNYS"}}
+    feeds = {
+        "crypto": {"BTC-USD": "24/7"},
+        "stocks": {"AAPL": "XNYS"},
+        "both": {"BTC-USD": "24/7", "AAPL": "XNYS"},
+    }
     assert at(15, **feeds) == ["both", "crypto", "stocks"]
     assert at(22, **feeds) == ["both", "crypto"]
 
@@ -54,5 +58,3 @@ def test_after_a_reload_the_new_symbols_count() -> None:
 
 def test_before_anything_is_known_nothing_is_open() -> None:
     assert list(OpenFeeds(named, ManualClock()).now()) == []
-
-

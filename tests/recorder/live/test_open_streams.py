@@ -72,5 +72,5 @@ def test_a_list_that_was_spoilt_is_told_and_begun_anew(path: Path, content: byte
 
 def test_a_list_that_cannot_be_written_is_a_storage_error_that_names_it(path: Path) -> None:
     path.parent.write_bytes(b"")
-    with pytest.raises(StorageError, match="connections.json"):
+    with pytest.raises(StorageError, match=r"connections\.json"):
         OpenStreams(path).before(ONE, Kind.OPEN)

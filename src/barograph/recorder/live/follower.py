@@ -9,6 +9,7 @@ after a crash is the same loop as keeping up.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ from barograph.recorder.line import Line, LineSettings
 from barograph.recorder.live.stats import TablesStats
 from barograph.recorder.recall import StoreRecall
 from barograph.recorder.resuming import Places, resume, runs, with_open_minutes
+from barograph.recorder.warming import warm
 from barograph.records import Records
 from barograph.settings.tree import RecordSection
 from barograph.snapshot import pack
@@ -38,6 +40,8 @@ RETRY_S = 1.0
 """Between two tries of a commit that the store refused."""
 BEGIN_AGAIN_S = 5.0
 """Before the line is taken up anew from its checkpoint after it failed."""
+ENOUGH_S = 0.05
+"""Between two looks whether enough has gathered for a step."""
 WATCH_S = 1.0
 """Between two looks for gaps and mute symbols."""
 
@@ -129,7 +133,8 @@ class Follower:
         self._abandon = threading.Event()
         self._line: Line | None = None
         self._checkpoints = Checkpoints(places.state)
-        self._saved_ns = self._watched_ns = self._stepped_ns = 0
+        self._saved_ns = self._watched_ns = 0
+        self._stepped_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
 
     def start(self) -> None:
@@ -163,10 +168,11 @@ class Follower:
         return self._line is not None and self._line.next_pos >= final_pos
 
     def _run(self) -> None:
+        warm()
         while not self._over():
             try:
                 self._follow()
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 self._troubled(error, BEGIN_AGAIN_S)
             except BarographError as error:
                 self._troubled(error, BEGIN_AGAIN_S * 12)
@@ -211,6 +217,7 @@ class Follower:
                 return
             self._count(line, run, tables)
             self._save(line)
+            self._rest(line)
         self._save(line, at_once=True)
 
     def _all_runs(self, line: Line) -> Iterator[Records]:
@@ -230,12 +237,19 @@ class Follower:
         if self._hold.is_set():
             self._release.wait()
             return not self._over()
-        since_s = (self._clock.now_ns() - self._stepped_ns) / NS_PER_S
-        # A clock that was set back must not make us sleep until it has caught up.
-        self._hurry.wait(min(max(self._pace.commit_interval_s - since_s, 0.0), self._pace.commit_interval_s))
         self._appended.wait_beyond(self._line.next_pos, WATCH_S)
-        self._stepped_ns = self._clock.now_ns()
         return True
+
+    def _rest(self, line: Line) -> None:
+        """Let records gather for a step, unless there are enough for one already."""
+        due_s = self._stepped_s + self._pace.commit_interval_s
+        if line.next_pos + self._pace.step_records > self._appended.next_pos:
+            self._watch(line)
+        while line.next_pos + self._pace.step_records > self._appended.next_pos:
+            left_s = due_s - time.monotonic()
+            if left_s <= 0 or self._hurry.wait(min(left_s, ENOUGH_S)):
+                break
+        self._stepped_s = time.monotonic()
 
     def _committed(self, commit: Commit) -> bool:
         """Commit, trying again for as long as the store may come back; False when we must end."""

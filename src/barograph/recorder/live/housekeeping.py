@@ -14,6 +14,10 @@ from datetime import date
 from barograph.clock import NS_PER_S, Clock, day_of
 from barograph.errors import BarographError
 from barograph.log import get_logger
+from barograph.recorder.live.memory import give_back
+
+GIVE_BACK_EVERY = 5
+"""Rounds between two returns of memory to the system."""
 
 log = get_logger()
 
@@ -75,6 +79,8 @@ class Housekeeper:
         while not self._stop.wait(self._compact_s):
             self._do("merging hot parts", self._chores.compact)
             turn += 1
+            if turn % GIVE_BACK_EVERY == 0:
+                self._do("giving memory back", give_back)
             if turn % turns == 0:
                 self._do("sealing finished days", self._seal)
                 self._do("deleting old tape", self._chores.prune)

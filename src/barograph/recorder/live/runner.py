@@ -285,7 +285,8 @@ class FeedRunner:
         stats = self.stats
         sessions = [driver.session for driver in self._drivers.values()]
         stats.connections = sum(session.connections for session in sessions)
-        if stats.stage is FeedStage.STOPPED:
+        # An orderly end is no trouble: the last figures show the feed as it was before.
+        if stats.stage is FeedStage.STOPPED or self._stopping.is_set():
             return
         ready = sum(session.ready for session in sessions if not session.stopping)
         if stats.planned and ready >= stats.planned:

@@ -18,19 +18,6 @@ WRITTEN_S = 140.0
 """After so long every minute of before is in the ledger, also those of an outage."""
 
 
-def lose_the_connection_over(it: Scene, trades: int) -> None:
-    """The connection is cut, ``trades`` happen meanwhile, and it comes back."""
-    before = it.opened()
-    it.faults.change(refuse=503)
-    it.served.act("drop")
-    it.served.until(lambda: not it.served.server.connections)
-    it.trade(trades)
-    it.faults.clear()
-    it.house.until(lambda: it.opened() > before, what="connected again")
-    it.served.connected(1)
-    it.house.live()
-
-
 def minutes(it: Scene) -> dict[int, dict[str, Any]]:
     """Rows of coverage of the symbol's trades, by the minute's first microsecond."""
     return {to_us(row["minute"]): row for row in it.house.coverage(it.symbol)}
@@ -40,7 +27,9 @@ def counted(it: Scene) -> dict[int, int]:
     """What the server made, minute for minute."""
     counts = it.log.counts_made()
     return {
-        minute: n for (symbol, channel, minute), n in counts.items() if (symbol, channel) == (it.symbol, "trades")
+        minute: n
+        for (symbol, channel, minute), n in counts.items()
+        if (symbol, channel) == (it.symbol, "trades")
     }
 
 
@@ -49,7 +38,7 @@ def test_after_a_reconnect_the_gap_is_refilled(case: Case, tmp_path: Path) -> No
     with scene(case, tmp_path) as it:
         it.trade(5)
         it.all_stored()
-        lose_the_connection_over(it, 7)
+        it.cut_off(meanwhile=lambda: it.trade(7))
         it.trade(5)
         if not case.numbered:
             it.pass_time(20)
@@ -64,7 +53,7 @@ def test_after_a_refill_coverage_agrees_with_the_server_minute_for_minute(case: 
     with scene(case, tmp_path) as it:
         it.trade(5)
         it.pass_time(65)
-        lose_the_connection_over(it, 7)
+        it.cut_off(meanwhile=lambda: it.trade(7))
         it.trade(5)
         it.pass_time(20)
         it.all_stored()
@@ -117,11 +106,14 @@ def test_what_no_venue_sells_is_recorded_as_missing_with_its_reason(case: Case, 
     with scene(case, tmp_path) as it:
         it.trade(5)
         it.pass_time(10)
-        lose_the_connection_over(it, 7)
+        it.cut_off(meanwhile=lambda: it.trade(7))
         it.trade(5)
         it.pass_time(WRITTEN_S)
         it.house.until(
-            lambda: any(row["state"] == "missing" and "no trade history" in row["reason"] for row in minutes(it).values()),
+            lambda: any(
+                row["state"] == "missing" and "no trade history" in row["reason"]
+                for row in minutes(it).values()
+            ),
             what="missing",
         )
         assert {m.gap.symbol for m in it.house.missing() if m.reason} == {case.symbol, case.other}
@@ -138,5 +130,3 @@ def test_no_gap_is_invented_where_nothing_was_lost(case: Case, tmp_path: Path) -
         assert set(states) == {"complete", "idle"}
         assert it.house.stats.feeds[case.feed].refills == 0
         assert it.house.missing() == []
-
-

@@ -1,4 +1,4 @@
-"""Slow consumers, growing memory, rows written one by one: what happens when disk or store are slow or away."""
+"""Slow consumers, growing memory, rows written one by one: disk and store are slow, or away."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ def store_down(data: Path) -> Iterator[None]:
 
 
 @where(BINANCE, COINBASE, KRAKEN, CRYPTO)
-def test_given_a_dead_store_then_recording_goes_on_and_the_tables_catch_up(case: Case, tmp_path: Path) -> None:
+def test_given_a_dead_store_then_recording_goes_on_and_the_tables_catch_up(
+    case: Case, tmp_path: Path
+) -> None:
     with scene(case, tmp_path) as it:
         burst(it, 1)
         it.house.caught_up()

@@ -97,7 +97,9 @@ class Recording:
         return (self.folder / "log").read_text()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        return read(Lake(self.data / "lake"), Scan(table)).to_pylist() if (self.data / "lake").exists() else []
+        return (
+            read(Lake(self.data / "lake"), Scan(table)).to_pylist() if (self.data / "lake").exists() else []
+        )
 
     def trade_ids(self, symbol: str) -> list[int]:
         return sorted(row["trade_id"] for row in self.rows("ticks") if row["symbol"] == symbol)
@@ -198,7 +200,11 @@ def test_a_second_recorder_on_the_same_directory_is_refused(case: Case, tmp_path
     with place(case, tmp_path) as it:
         it.start()
         second = subprocess.run(
-            [sys.executable, "-m", "barograph", "record"], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "barograph", "record"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert second.returncode == 75, second.stderr
         assert str(it.process.pid if it.process else "") in second.stderr
@@ -254,7 +260,10 @@ def test_a_signal_during_the_start_ends_it_too(number: signal.Signals, tmp_path:
         it.served.faults.change(refuse=503, rest_slow_s=30.0)
         with (tmp_path / "log").open("ab") as log:
             it.process = subprocess.Popen(
-                [sys.executable, "-m", "barograph", "record"], cwd=tmp_path, stderr=log, stdout=subprocess.DEVNULL
+                [sys.executable, "-m", "barograph", "record"],
+                cwd=tmp_path,
+                stderr=log,
+                stdout=subprocess.DEVNULL,
             )
         it.until(lambda: "recording" in it.log, "it has begun")
         it.tell(number)

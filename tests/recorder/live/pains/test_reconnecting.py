@@ -42,11 +42,7 @@ SLACK_S = 0.7
 
 def dropped(it: Scene) -> float:
     """Cut the connection; how many seconds later the next one came."""
-    before = it.opened()
-    it.served.act("drop")
-    it.house.until(lambda: it.opened() > before, what="connected again")
-    it.served.connected(1)
-    it.house.live()
+    it.cut_off()
     cut, opened = it.log.noted("fault")[-1], it.log.noted("opened")[-1]
     return (opened.at_ns - cut.at_ns) / NS_PER_S
 
@@ -54,9 +50,8 @@ def dropped(it: Scene) -> float:
 def brings_data_for(it: Scene, seconds: float) -> None:
     begun = it.market.clock.now_ns()
     while it.market.clock.now_ns() - begun < seconds * NS_PER_S:
-        frames = it.house.stats.feeds[it.case.feed].frames
         it.trade(1)
-        it.house.until(lambda: it.house.stats.feeds[it.case.feed].frames > frames, what="a frame")
+        it.all_stored()
 
 
 @where(BINANCE, COINBASE, KRAKEN, CRYPTO)
@@ -129,7 +124,7 @@ def strangers(market: LiveMarket) -> Venue:
 
 
 def yesterdays(market: LiveMarket) -> Venue:
-    return Kite(market, apps={KEY: "secret"}, access_token="another token")  # noqa: S106
+    return Kite(market, apps={KEY: "secret"}, access_token="another token")
 
 
 STOPS = {
@@ -191,7 +186,10 @@ def test_the_venues_cut_is_forestalled_by_an_overlap(tmp_path: Path) -> None:
 
 def test_one_feed_that_cannot_go_on_does_not_stop_the_others(tmp_path: Path) -> None:
     bad = LiveMarket((CRYPTO.symbol, CRYPTO.other))
-    with serving(strangers(bad)) as other, serving(BINANCE.venue(LiveMarket(("BTC-USDT", "ETH-USDT")))) as good:
+    with (
+        serving(strangers(bad)) as other,
+        serving(BINANCE.venue(LiveMarket(("BTC-USDT", "ETH-USDT")))) as good,
+    ):
         settings = settings_for(CRYPTO, other) | settings_for(BINANCE, good)
         settings["record__feeds"] = ("polygon-crypto", "binance")
         with recording(tmp_path, **settings) as house:
@@ -206,7 +204,10 @@ def test_one_feed_that_cannot_begin_does_not_stop_the_others(tmp_path: Path) -> 
         with recording(tmp_path, **settings) as house:
             assert_goes_on(house, good)
             assert house.stats.feeds["kite"].stage is FeedStage.STOPPED
-            assert "KITE_API_KEY" in house.stats.feeds["kite"].problem or "feeds.kite" in house.stats.feeds["kite"].problem
+            assert (
+                "KITE_API_KEY" in house.stats.feeds["kite"].problem
+                or "feeds.kite" in house.stats.feeds["kite"].problem
+            )
 
 
 def assert_goes_on(house: House, served: Served) -> None:
@@ -214,5 +215,3 @@ def assert_goes_on(house: House, served: Served) -> None:
     for _ in range(3):
         served.market.trade("BTC-USDT")
     house.until(lambda: len(house.trade_ids("BTC-USDT")) == 3, what="the other feed's trades")
-
-

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from barograph.testing import serving
+from barograph.testing import LiveMarket, serving
 
 from ..house import recording
 from .venues import CRYPTO, KEY, KITE, STOCKS, TOKEN, USDM, Case, scene, settings_for, where
@@ -26,10 +26,7 @@ def test_no_secret_is_on_tape_in_logs_or_status(
 ) -> None:
     with scene(case, tmp_path) as it:
         it.trade(5)
-        it.served.act("drop")
-        it.house.until(lambda: it.opened() == 2, what="connected again")
-        it.served.connected(1)
-        it.house.live()
+        it.cut_off()
         it.faults.change(refuse=500, rest_status=500)
         it.served.act("close", code=1011, reason=f"see wss://venue.test/?apikey={KEY}")
         it.trade(5)
@@ -51,8 +48,6 @@ def test_no_secret_is_on_tape_in_logs_or_status(
 def test_no_secret_is_in_what_is_told_of_a_venue_that_is_not_there(
     case: Case, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from barograph.testing import LiveMarket
-
     with serving(case.venue(LiveMarket((case.symbol, case.other), clock=case.clock()))) as served:
         settings = settings_for(case, served)
         with recording(tmp_path, served.market.clock, **settings) as house:

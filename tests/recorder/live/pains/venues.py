@@ -80,7 +80,12 @@ def _massive_server(market: LiveMarket) -> Venue:
 
 
 BINANCE = Case(
-    "binance", "binance", "BTC-USDT", "ETH-USDT", lambda m: Binance(m, ping_s=BEAT_S, messages=MANY), _plain("binance")
+    "binance",
+    "binance",
+    "BTC-USDT",
+    "ETH-USDT",
+    lambda m: Binance(m, ping_s=BEAT_S, messages=MANY),
+    _plain("binance"),
 )
 USDM = Case(
     "binance-usdm",
@@ -214,6 +219,20 @@ class Scene:
                 self.market.quote(self.other)
             self.house.pass_time(min(step_s, seconds))
             seconds -= step_s
+
+    def cut_off(self, act: str = "drop", meanwhile: Callable[[], None] | None = None, **options: Any) -> None:
+        """Have the connection ended; wait until it has been made again and is ready."""
+        before = self.opened()
+        if meanwhile is not None:
+            self.faults.change(refuse=503)
+        self.served.act(act, **options)
+        if meanwhile is not None:
+            self.served.until(lambda: not self.served.server.connections)
+            meanwhile()
+            self.faults.clear()
+        self.house.until(lambda: self.opened() > before, what="connected again")
+        self.served.connected(1)
+        self.house.live()
 
     def opened(self) -> int:
         """Connections that were made so far."""

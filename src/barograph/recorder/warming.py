@@ -1,0 +1,75 @@
+"""Compiling the kernels before they are needed, in a process that ends.
+
+The first use of the kernels on a machine, or after an upgrade, compiles them for some ten seconds and
+leaves more than a hundred megabytes with the compiler. A child process does it: what it
+compiles is kept on disk, and the process that lives for months only loads it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from barograph.clock import MINUTE_US, ManualClock
+from barograph.compiled import cache_stamp
+from barograph.log import get_logger
+
+WITHIN_S = 300.0
+
+log = get_logger()
+
+
+def warm() -> None:
+    """See to it that the compiled kernels are on disk. Takes no time when they are."""
+    stamp = cache_stamp()
+    if stamp is None or stamp.exists():
+        return
+    log.info("compiling the kernels, which is done once")
+    try:
+        subprocess.run([sys.executable, "-m", "barograph.recorder.warming"], check=True, timeout=WITHIN_S)
+        stamp.touch()
+    except (OSError, subprocess.SubprocessError) as error:
+        # Then they are compiled where they are used: slower, larger, and right.
+        log.warning("the kernels could not be compiled beforehand", problem=str(error))
+
+
+def _use_them_all() -> None:
+    """A small tape through the whole line: closing, revising, letting go, recalling."""
+    from barograph.bars import BarSettings
+    from barograph.recorder.line import LineSettings
+    from barograph.recorder.replaying import replay
+    from barograph.records import Kind, Stream
+    from barograph.simulator import Market, frames
+    from barograph.tape import TapeWriter
+
+    start_us = 1_723_075_200_000_000
+    with tempfile.TemporaryDirectory(prefix="barograph-warm-") as name:
+        data = Path(name)
+        with TapeWriter(data / "tape", clock=ManualClock(start_us * 1000)) as tape:
+            for batch in frames(Market(1, ["BTC-USD", "ETH-USD"], start_us=start_us, minutes=100, rate=0.2)):
+                tape.append_many([Stream("sim", "sim-1")], 0, batch.recv_ns, Kind.FRAME, batch.payloads)
+            for at, frame in _binance(start_us + 100 * MINUTE_US):
+                tape.append(Stream("binance", "b-1"), at, Kind.FRAME, frame)
+        bars = BarSettings(kept_rows=200, retain_us=0, history_bars=30, spike_window=20)
+        replay(data, LineSettings(bars=bars), stride_records=500)
+
+
+def _binance(start_us: int) -> list[tuple[int, bytes]]:
+    """Trades and quotes in the forms that are read by a compiled scanner."""
+    made = []
+    for number in range(300):
+        us = start_us + number * 1_000_000
+        ms, late_ms = us // 1000, us // 1000 - (90_000 if number % 50 == 49 else 0)
+        trade = (
+            f'{{"e":"trade","E":{ms},"s":"BTCUSDT","t":{number},"p":"61800.10","q":"0.5",'
+            f'"T":{late_ms},"m":true,"M":true}}'
+        )
+        quote = f'{{"u":{number},"s":"BTCUSDT","b":"61800.1","B":"1.5","a":"61800.2","A":"2.5"}}'
+        made += [(us * 1000, trade.encode()), (us * 1000, quote.encode())]
+    return made
+
+
+if __name__ == "__main__":
+    _use_them_all()
