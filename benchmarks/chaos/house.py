@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -228,9 +229,10 @@ class House:
 
     def __enter__(self) -> House:
         self.network.__enter__()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Venue.start, self.venues.values()))
         addresses = {}
         for name, venue in self.venues.items():
-            venue.start()
             place = f"127.0.0.1:{self.network.lay(name, venue.port)}"
             addresses[name] = {"url": f"ws://{place}", "rest_url": f"http://{place}"}
         settings = write_settings(self.folder, addresses, **self._record)

@@ -32,7 +32,7 @@ RESTART_S = 2.5
 SOUND_S = 3.0
 """So long after disk and store have come back, an end by itself is no longer theirs."""
 STATUS_S = 1.0
-WRITTEN_S = 13.0
+WRITTEN_S = 11.5
 """A minute's coverage is written so long after its end, at the latest: grace and a beat."""
 
 
@@ -75,7 +75,7 @@ class Run:
         self._order = itertools.count()
         self._restart_s: float | None = None
         self._sound_since = time.monotonic()
-        self._noted = 0
+        self._noted = self._begun_us = 0
         self._diary = (house.folder / "faults.log").open("w", buffering=1)
         self._pid_figures: dict[int, Counter[str]] = {}
 
@@ -85,7 +85,7 @@ class Run:
         house.recorder.start()
         self._until(lambda: house.recorder.ready, 60.0, "the recorder has not connected")
         house.trade(house.rate)
-        begun = time.monotonic()
+        begun, self._begun_us = time.monotonic(), house.now_us()
         for fault in plan:
             self._at(begun + fault.at_s, partial(self._begin, fault))
         while self._due:
@@ -165,11 +165,10 @@ class Run:
                 break
             self._step()
         house.trade(0)
-        end_us = house.now_us()
-        if to_the_minute:
-            end_us = end_us - end_us % MINUTE_US + MINUTE_US + round(WRITTEN_S * 1e6)
-        else:
-            end_us += 1_500_000
+        # The last minute that was traded in, or at least the first one.
+        minute_us = house.now_us() if to_the_minute else self._begun_us
+        written_us = minute_us - minute_us % MINUTE_US + MINUTE_US + round(WRITTEN_S * 1e6)
+        end_us = max(house.now_us() + 1_500_000, written_us)
         while house.now_us() < end_us:
             self._step()
         return settled

@@ -131,6 +131,10 @@ def rows_of(bars: Bars) -> list[tuple]:
     ]
 
 
+LEAN = 10
+"""A kernel that is to keep fewer rows than this is resumed without any."""
+
+
 def drive(kit, run: Run, cuts: list[int], rules: BarSettings, *, resumed: bool = True):
     """Run by run through a kernel that is packed, unpacked and resumed at every cut."""
     recall = kit.Given()
@@ -143,7 +147,8 @@ def drive(kit, run: Run, cuts: list[int], rules: BarSettings, *, resumed: bool =
         recall.add(piece)
         assert advance.unrevised == ()
         if resumed:
-            kernel = BarKernel(rules, unpack(pack(kernel.state), BarState), recall)
+            state = kernel.lean_state if rules.kept_rows < LEAN else kernel.state
+            kernel = BarKernel(rules, unpack(pack(state), BarState), recall)
     return concatenate(bars, Bars), late, kernel
 
 
@@ -159,7 +164,8 @@ chances = {
 # Little is kept, so that much has to be recalled; the last keeps all.
 memories = {
     "little": {"retain_us": 0, "history_bars": 1, "spike_window": 4, "spike_min_bars": 2},
-    "crowded": {"kept_rows": 3, "spike_window": 4, "spike_min_bars": 2},
+    "crowded": {"kept_rows": LEAN, "spike_window": 4, "spike_min_bars": 2},
+    "no rows in the state": {"kept_rows": 3, "spike_window": 4, "spike_min_bars": 2},
     "some": {"retain_us": 60_000_000, "history_bars": 20, "spike_window": 5, "spike_min_bars": 3},
     "all": {"spike_window": 6, "spike_min_bars": 3},
 }
@@ -519,3 +525,13 @@ def test_quotes_that_nobody_needs_leave_memory_and_come_back_for_a_trade_without
     whole = BarKernel(BarSettings()).advance(run).bars
     assert rows_of(bars) == rows_of(whole)
     assert (whole.buy_volume.tolist(), whole.sell_volume.tolist()) == ([1.0], [1.0])
+
+
+def test_a_state_without_rows_goes_on_only_with_a_recall(kit, tape):
+    tape.trade(0, 100.0)
+    kernel = BarKernel(BarSettings(), recall=kit.Given())
+    kernel.advance(tape.run())
+    with pytest.raises(UsageError, match="needs a Recall"):
+        BarKernel(BarSettings(), kernel.lean_state)
+    with pytest.raises(UsageError, match="needs a Recall"):
+        BarKernel(BarSettings()).lean_state  # noqa: B018

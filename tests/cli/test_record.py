@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from barograph.recorder.resuming import Places
 from barograph.testing import Binance, LiveMarket, Served, serving
 
 
@@ -64,6 +66,15 @@ def test_for_a_duration_it_records_and_prints_a_summary(call: Any, served: Serve
     assert outcome.json["tables_reach"] == outcome.json["tape_end"] > 0
     assert outcome.json["problem"] is None
     assert "recording" in outcome.err
+
+
+def test_a_second_one_on_the_same_directory_is_refused_and_told_who_has_it(
+    call: Any, served: Served, tmp_path: Path
+) -> None:
+    with Places.of(tmp_path / "data").lock():
+        outcome = call("record", "--feed", "binance", "--symbols", "BTC-USDT", "--duration", "1s", code=75)
+    assert str(os.getpid()) in outcome.err
+    assert served.log.notes == [], "nothing was asked of the venue"
 
 
 def test_it_is_quiet_when_told(call: Any, served: Served) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barograph.bars.pools import (
+    CLOSED,
+    COLD,
+    FIRST_ROW,
+    LAST_ROW,
     MINUTES_FREE,
     MINUTES_USED,
+    N_QUOTES,
+    N_TRADES,
     NEW_INSTRUMENT,
     NONE,
+    ROW_FREE,
     ROWS_FREE,
     ROWS_USED,
+    STATUS,
+    THINNED,
     Pools,
 )
 from barograph.bars.run import Run
@@ -76,6 +86,24 @@ class Memory:
             as_of_us=self.as_of_us,
             revisions={k: stretches.copy() for k, stretches in self.revisions.items()},
         )
+
+    @property
+    def lacks_open_rows(self) -> bool:
+        """Whether there are open minutes whose rows are not here."""
+        status = self.pools.minutes[: int(self.pools.meta[MINUTES_USED]), STATUS]
+        return bool((status & (COLD | CLOSED) == COLD).any())
+
+    def lean_state(self, settings: BarSettings) -> BarState:
+        """A copy of everything but the rows: every minute has to have its own recalled."""
+        lean = copy(self)
+        minutes, meta = self.pools.minutes.copy(), self.pools.meta.copy()
+        hot = np.flatnonzero(minutes[:, FIRST_ROW] != NONE)
+        minutes[hot, STATUS] = minutes[hot, STATUS] & ~THINNED | COLD
+        minutes[hot[:, None], [FIRST_ROW, LAST_ROW]] = NONE
+        minutes[hot[:, None], [N_TRADES, N_QUOTES]] = 0
+        meta[[ROWS_USED, ROWS_FREE]], meta[ROW_FREE] = 0, NONE
+        lean.pools = self.pools._replace(minutes=minutes, meta=meta)
+        return lean.state(settings)
 
     def room_for(self, run: Run) -> None:
         """Make room for everything in ``run`` but its minutes, whose number only the scan finds."""

@@ -121,6 +121,7 @@ class Line:
         calendar_of: CalendarOf | None = None,
     ) -> None:
         self.settings = settings
+        self._recall = recall
         self.next_pos = state.next_pos if state else 0
         self.counts = state.counts if state else Counts()
         self.instruments = state.instruments if state else Instruments()
@@ -187,7 +188,7 @@ class Line:
             feeds=self._saved_feeds | {name: pack(state) for name, state in self._feeds.items()},
             dedup=pack(self._dedup.state),
             cleaner=pack(self._cleaner.state),
-            bars=pack(self._bars.state),
+            bars=pack(self._bars.state if self._recall is None else self._bars.lean_state),
             detector=pack(self._detector.state),
             coverage=pack(self.ledger.state),
             counts=self.counts,

@@ -73,7 +73,7 @@ class BarsSection(Section):
     history_bars: int = Field(default=1440, ge=1, description="Closed minutes remembered, a symbol.")
     kept_minutes: int = Field(default=250_000, ge=1, description="Closed minutes remembered, all symbols.")
     kept_rows: int = Field(
-        default=200_000, ge=1, description="Trades and quotes held in memory, about; the rest is read back."
+        default=100_000, ge=1, description="Trades and quotes held in memory, about; the rest is read back."
     )
     outlier_pct: float = Field(
         default=20.0,

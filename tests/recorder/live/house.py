@@ -63,10 +63,16 @@ class House:
         self.settings = settings
         self.data = settings.data_dir
         self.clock = clock or Shifted()
-        self.recorder = Recorder(settings, reread=lambda: self.settings, clock=self.clock)
+        self.recorder = Recorder(settings, reread=self._read, clock=self.clock)
         self.final: Stats | None = None
         self.failure: BaseException | None = None
+        self.wrong: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+
+    def _read(self) -> Settings:
+        if self.wrong is not None:
+            raise self.wrong
+        return self.settings
 
     def _run(self) -> None:
         try:
@@ -96,9 +102,12 @@ class House:
         assert self.final is not None
         return self.final
 
-    def reload(self, settings: Settings) -> None:
-        """What SIGHUP does once the settings have changed."""
-        self.settings = settings
+    def reload(self, settings: Settings | Exception) -> None:
+        """What SIGHUP does once the settings have changed, or have become wrong."""
+        if isinstance(settings, Exception):
+            self.wrong = settings
+        else:
+            self.settings, self.wrong = settings, None
         self.recorder.reload_soon()
 
     @property
@@ -137,7 +146,7 @@ class House:
         end = self.tape_end
         self.until(lambda: self.stats.tables.next_pos >= end, what=f"tables at {end}")
 
-    def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
+    def pass_time(self, seconds: float, step_s: float = 10.0) -> None:
         """Let ``seconds`` of the house's clock go by; each step leaves a record of each connection."""
         assert isinstance(self.clock, Shifted)
         while seconds > 0:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from barograph.errors import SettingsError, StorageBusy, UsageError
 from barograph.gaps import Channel, Gap
@@ -102,15 +103,13 @@ def reloaded(house: House, served: Served, *symbols: str) -> None:
     house.reload(settings_of(house.data, **names))
 
 
-def test_a_reload_changes_symbols_on_the_connection_that_is_there(tmp_path: Path) -> None:
-    with scene(BINANCE, tmp_path, feeds__binance__symbols=("BTC-USDT",)) as it:
-        reloaded(it.house, it.served, "ETH-USDT")
-        it.served.until(lambda: [c.trades for c in it.served.server.connections.values()] == [{"ETH-USDT"}])
+def test_a_reload_of_broken_settings_changes_nothing(tmp_path: Path) -> None:
+    with scene(BINANCE, tmp_path) as it, capture_logs() as logs:
+        it.house.reload(SettingsError("record.feedz: there is no such setting"))
+        it.house.until(lambda: any("not reloaded" in line["event"] for line in logs), what="it is told")
         it.trade(2)
-        it.trade(3, it.other)
-        it.all_stored(it.other)
-        assert it.stored() == []
-        assert it.house.stats.feeds["binance"].connects == 1
+        it.all_stored()
+        assert it.opened() == 1
 
 
 def test_a_reload_with_a_symbol_that_the_venue_lacks_is_refused_and_told(tmp_path: Path) -> None:

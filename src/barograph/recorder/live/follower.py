@@ -299,7 +299,8 @@ class Follower:
         self._watched_ns = now_ns
         if gaps := line.ledger.gaps():
             self._findings.gaps(gaps)
-        if mute := line.ledger.stale(now_ns // NS_PER_US, self._pace.stale_after_s):
+        # By the tape's time: what waits for us, or for the disk, is no silence of the venue's.
+        if mute := line.ledger.stale(line.ledger.state.now_us, self._pace.stale_after_s):
             self._findings.mute(mute)
 
     def _save(self, line: Line, at_once: bool = False) -> None:

@@ -35,6 +35,13 @@ def keep_few_arenas() -> None:
         libc.mallopt(_MMAP_THRESHOLD, _MMAP_FROM_BYTES)
 
 
+def one_allocator() -> None:
+    """Have Arrow take its memory from the C library, which gives back what :func:`give_back` asks for."""
+    import pyarrow as pa
+
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def give_back() -> None:
     """Return to the system what is free. Takes some milliseconds; not for the event loop."""
     import pyarrow as pa

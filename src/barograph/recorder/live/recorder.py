@@ -24,7 +24,7 @@ from barograph.feeds.live.registry import live
 from barograph.feeds.live.venue import Live
 from barograph.log import get_logger
 from barograph.recorder.live.journal import Journal
-from barograph.recorder.live.memory import keep_few_arenas
+from barograph.recorder.live.memory import keep_few_arenas, one_allocator
 from barograph.recorder.live.open_streams import OpenStreams
 from barograph.recorder.live.running import Running
 from barograph.recorder.live.stats import FeedStage, FeedStats, Stats
@@ -78,6 +78,7 @@ class Recorder:
             StorageError: the tape cannot be opened.
         """
         keep_few_arenas()
+        one_allocator()
         lives, refused = described(self.settings)
         self._first.feeds = refused
         with self._places.lock(), self._journal() as journal:

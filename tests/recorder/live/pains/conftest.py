@@ -1,4 +1,4 @@
-"""What computed calendars cost is paid once, not in each test's own directory."""
+"""What would make these tests slow: computed calendars, and looks for gaps that wait for a second."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from barograph.calendars import registry
+from barograph.recorder.live import follower
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,3 +22,8 @@ def _calendars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "_built", from_there)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _looks_for_gaps_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "WATCH_S", 0.1)

@@ -29,6 +29,7 @@ def test_connected_but_mute_is_noticed_and_subscribed_anew(case: Case, tmp_path:
         it.trade(3)
         for _ in range(6):
             it.trade(1, it.other)
+            it.house.caught_up()  # else a moment of ours would be seconds of the symbol's silence
             it.pass_time(1)
         it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
         it.faults.clear()

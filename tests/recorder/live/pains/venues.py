@@ -14,11 +14,22 @@ import pytest
 from barograph.clock import to_us
 from barograph.gaps import Channel
 from barograph.tables import Flag
-from barograph.testing import Binance, Coinbase, Kite, Kraken, LiveMarket, Massive, Served, Venue, serving
+from barograph.testing import (
+    Binance,
+    Coinbase,
+    Kite,
+    Kraken,
+    LiveMarket,
+    Massive,
+    Served,
+    Venue,
+    VenueServer,
+    serving,
+)
 
 from ..house import House, Shifted, recording
 
-BEAT_S = 0.05
+BEAT_S = 0.02
 """How often a server gives a sign of life, so that the house's time can leap."""
 MANY = 1_000
 """Incoming messages in a second: our pongs to pings that come so often are not to break a limit."""
@@ -212,7 +223,7 @@ class Scene:
             for symbol, history in self.market.trades.items()
         )
 
-    def pass_time(self, seconds: float, step_s: float = 5.0) -> None:
+    def pass_time(self, seconds: float, step_s: float = 10.0) -> None:
         """Let time go by on living connections; a venue without heartbeats sends quotes meanwhile."""
         while seconds > 0:
             if not self.case.beats:
@@ -221,28 +232,44 @@ class Scene:
             seconds -= step_s
 
     def cut_off(self, act: str = "drop", meanwhile: Callable[[], None] | None = None, **options: Any) -> None:
-        """Have the connection ended; wait until it has been made again and is ready."""
+        """Have the connection ended; wait until it has been made again and is ready.
+
+        Args:
+            act: how it ends.
+            meanwhile: what happens before a connection brings anything again.
+            options: of the act.
+        """
         before = self.opened()
         if meanwhile is not None:
-            self.faults.change(refuse=503)
+            self.faults.change(stall=True)
         self.served.act(act, **options)
         if meanwhile is not None:
-            self.served.until(lambda: not self.served.server.connections)
             meanwhile()
-            self.faults.clear()
+            before = self.served.do(self._mend)
         self.house.until(lambda: self.opened() > before, what="connected again")
         self.served.connected(1)
         self.house.live()
+
+    def _mend(self, server: VenueServer) -> int:
+        """Take the fault away, and the connections that have suffered it; how many there were so far."""
+        server.faults.clear()
+        server.act("drop")
+        return self.opened()
 
     def opened(self) -> int:
         """Connections that were made so far."""
         return len(self.log.noted("opened"))
 
 
+def symbols_setting(case: Case) -> str:
+    """The setting that names a feed's symbols."""
+    return _SYMBOLS.get(case.feed, f"feeds__{case.feed}__symbols")
+
+
 def settings_for(case: Case, served: Served) -> dict[str, Any]:
     """The settings that lead to a case's server, with both of its symbols."""
-    names = _SYMBOLS.get(case.feed, f"feeds__{case.feed}__symbols")
-    return {"record__feeds": (case.feed,), names: (case.symbol, case.other), **case.settings(served)}
+    symbols = {symbols_setting(case): (case.symbol, case.other)}
+    return {"record__feeds": (case.feed,), **symbols, **case.settings(served)}
 
 
 @contextmanager
