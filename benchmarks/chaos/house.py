@@ -31,7 +31,6 @@ class Venue:
 
     def __init__(self, name: str, folder: Path, ahead_s: float) -> None:
         self.name = name
-        self.log = folder / f"{name}.jsonl"
         self._errors = folder / f"{name}.errors.log"
         self._arguments = [name, "--log", str(folder), "--ahead-s", str(ahead_s)]
         self.port = _free_port()
@@ -41,7 +40,6 @@ class Venue:
     def start(self) -> None:
         """Begin, or begin again."""
         if self.servers is None:
-            _mend(self.log)
             with self._errors.open("a") as errors:
                 self.servers = Servers(*self._arguments, "--ports", str(self.port), stderr=errors)
             self.trade(self.rate)
@@ -274,14 +272,6 @@ def _exchange(one: Path, other: Path) -> None:
     if libc.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(one))
-
-
-def _mend(log: Path) -> None:
-    """Cut off a last line that a kill has left unfinished."""
-    if log.exists():
-        whole = log.read_bytes()
-        if not whole.endswith(b"\n"):
-            os.truncate(log, whole.rfind(b"\n") + 1)
 
 
 def _free_port() -> int:

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from barograph.recorder.resuming import Places
+from barograph.recorder.warming import warm
 from barograph.testing import Binance, LiveMarket, Served, serving
 
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     """Binance on this machine, and the settings that lead there."""
+    warm()
     with serving(Binance(LiveMarket(["BTC-USDT", "ETH-USDT"]))) as it:
         monkeypatch.setenv("BAROGRAPH__FEEDS__BINANCE__URL", it.url)
         monkeypatch.setenv("BAROGRAPH__FEEDS__BINANCE__REST_URL", it.rest_url)

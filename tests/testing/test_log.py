@@ -114,3 +114,14 @@ def test_a_last_line_that_a_kill_has_cut_is_left_out(tmp_path: Path) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:-7])
     assert list(read_events(file)) == [trade(1)]
+
+
+def test_the_next_life_does_not_go_on_in_a_line_that_a_kill_has_cut(tmp_path: Path) -> None:
+    file = tmp_path / "server.jsonl"
+    for number in (1, 2):
+        log = ServerLog(file)
+        log.made([trade(number)], 1)
+        log.close()
+        with file.open("ab") as cut:
+            cut.write(b'{"at_ns":1,"trades":[["BTC-')
+    assert list(read_events(file)) == [trade(1), trade(2)]

@@ -64,7 +64,7 @@ class ServerLog:
         self.notes: list[Note] = []
         self._made: dict[tuple[str, Channel], list[Span]] = {}
         self._handed: dict[tuple[int, str, Channel], list[Span]] = {}
-        self._file: IO[bytes] | None = file.open("ab", buffering=0) if file is not None else None
+        self._file: IO[bytes] | None = _continued(file) if file is not None else None
 
     def close(self) -> None:
         """Close the file."""
@@ -149,6 +149,14 @@ class ServerLog:
         handed = [[number, *_row(span)] for (number, *_), spans in self._handed.items() for span in spans]
         made = [_row(span) for spans in self._made.values() for span in spans]
         return {"made": made, "handed": handed, "notes": [msgspec.to_builtins(note) for note in self.notes]}
+
+
+def _continued(file: Path) -> IO[bytes]:
+    """``file`` to write on; a last line that a kill has cut is taken off, else the next would continue it."""
+    log = file.open("ab", buffering=0)
+    whole = file.read_bytes()
+    log.truncate(whole.rfind(b"\n") + 1)
+    return log
 
 
 def cut(events: Sequence[Event], at_ns: int) -> list[Span]:

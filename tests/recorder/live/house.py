@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from barograph.clock import NS_PER_S, Clock
 from barograph.gaps import Channel, Missing
 from barograph.recorder.live.recorder import Recorder
 from barograph.recorder.live.stats import Stats
+from barograph.recorder.warming import warm
 from barograph.records import Kind, Record
 from barograph.settings import Flag, Settings
 from barograph.store import Scan
@@ -38,6 +40,12 @@ def settings_of(data: Path, **values: Any) -> Settings:
     named = QUICK | {name.replace("__", "."): value for name, value in values.items()}
     flags = [Flag("data_dir", data, "test")] + [Flag(name, value, "test") for name, value in named.items()]
     return Settings.load(environ={}, flags=flags)
+
+
+@cache
+def warmed() -> None:
+    """Have the kernels compiled, so that no test's wait has to bear it."""
+    warm()
 
 
 class Shifted:
@@ -86,6 +94,7 @@ class House:
         return cls(settings_of(data, **values), clock)
 
     def start(self) -> None:
+        warmed()
         self._thread.start()
 
     @property

@@ -29,6 +29,7 @@ from barograph.tables import TABLES
 from barograph.tape import TapeWriter
 
 from ..making import records
+from .house import warmed
 
 PACE = Pace(commit_interval_s=0.01, step_records=400, checkpoint_interval_s=3600.0, stale_after_s=60.0)
 RUN = records(minutes=3)
@@ -86,6 +87,7 @@ class House:
 
 @contextmanager
 def following(data: Path, store: Lake | None = None, pace: Pace = PACE) -> Iterator[House]:
+    warmed()
     house = House(data, store, pace)
     house.follower.start()
     try:

@@ -11,9 +11,12 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
+from pathlib import Path
 
 _ARENA_MAX = -8
 _MMAP_THRESHOLD = -3
+_DONTNEED = 4
+"""madvise(2)"""
 _ARENAS = 2
 _MMAP_FROM_BYTES = 256 * 1024
 """Larger blocks get pages of their own, which go back to the system when they are freed."""
@@ -43,10 +46,27 @@ def one_allocator() -> None:
 
 
 def give_back() -> None:
-    """Return to the system what is free. Takes some milliseconds; not for the event loop."""
+    """Return to the system what is free or not needed. Takes some milliseconds; not for the event loop."""
     import pyarrow as pa
 
     pa.default_memory_pool().release_unused()
     libc = _libc()
     if libc is not None:
         libc.malloc_trim(0)
+        for start, length in _compiler_code():
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), _DONTNEED)
+
+
+def _compiler_code() -> list[tuple[int, int]]:
+    """Where the compiler's instructions are mapped: used to load the kernels, and then no more.
+
+    Only mappings that nobody can write to and that are executed: dropping them loses nothing,
+    since what is needed after all is read from the library's file again.
+    """
+    found = []
+    for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines():
+        span, access, *_, name = line.split(None, 5)
+        if access == "r-xp" and "libllvmlite" in name:
+            start, end = (int(part, 16) for part in span.split("-"))
+            found.append((start, end - start))
+    return found

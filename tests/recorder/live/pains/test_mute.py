@@ -68,3 +68,25 @@ def test_a_symbol_is_judged_by_its_own_habits(case: Case, tmp_path: Path) -> Non
         assert len(it.house.sent()) == asked, "twice as long as usual is nothing"
         it.pass_time(60)
         it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
+
+
+@where(BINANCE)
+def test_tables_that_were_held_up_do_not_make_a_symbol_mute(case: Case, tmp_path: Path) -> None:
+    with scene(case, tmp_path) as it:
+        it.trade(HABITS)
+        it.house.caught_up()
+        asked = len(it.house.sent())
+        lake, away = it.house.data / "lake", it.house.data / "away"
+        lake.rename(away)
+        lake.write_bytes(b"no store")
+        it.trade(1)
+        it.house.until(lambda: it.house.stats.tables.problem, what="the store is missed")
+        for _ in range(10):
+            it.trade(1)
+            it.pass_time(10)
+        lake.unlink()
+        away.rename(lake)
+        it.house.caught_up()
+        it.all_stored()
+        assert len(it.house.sent()) == asked
+        assert it.repaired() == []

@@ -23,6 +23,7 @@ from barograph.store.reading import read
 from barograph.tape import TapeReader
 from barograph.testing import LiveMarket, Served, serving
 
+from ..house import warmed
 from .venues import BINANCE, Case, where
 
 TOML = """
@@ -125,6 +126,7 @@ def case_url(case: Case, served: Served) -> str:
 @contextmanager
 def place(case: Case, folder: Path) -> Iterator[Recording]:
     """A server, and a folder with settings for it; whatever runs there at the end is killed."""
+    warmed()
     with serving(case.venue(LiveMarket((case.symbol, case.other)))) as served:
         it = Recording(folder, case, served)
         it.settings(case.symbol)

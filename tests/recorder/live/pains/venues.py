@@ -275,8 +275,8 @@ def settings_for(case: Case, served: Served) -> dict[str, Any]:
 @contextmanager
 def scene(case: Case, data: Path, venue: Venue | None = None, **values: Any) -> Iterator[Scene]:
     """The venue is served and recorded, and its subscription stands, while the block runs."""
-    clock = case.clock()
-    market = venue.market if venue else LiveMarket((case.symbol, case.other), clock=clock)
+    market = venue.market if venue else LiveMarket((case.symbol, case.other), clock=case.clock())
+    clock = market.clock if isinstance(market.clock, Shifted) else case.clock()
     with (
         serving(venue or case.venue(market)) as served,
         recording(data, clock, **settings_for(case, served) | values) as house,
