@@ -7,7 +7,7 @@ Prints one line of JSON with the addresses, then answers each command with one l
 ``rate N``          trade by itself: N events a second over all venues, four of five of them quotes
 ``only V quotes``   trade on one venue only, and only quotes; ``only all`` ends that
 ``burst N``         N events at once, over all venues
-``act NAME VENUE``  a fault of ``barograph.testing.acts`` on each connection of one venue; ``close:1012 VENUE``
+``act NAME VENUE``  a fault of ``barograph.testing.acts`` on each connection of a venue; ``close:1012 VENUE``
 ``newest``          the number of each symbol's newest trade
 ``faults VENUE {}`` set lasting faults of one venue
 ``report``          what was made, by venue, symbol, channel and minute; frames handed; processor time

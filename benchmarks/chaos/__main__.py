@@ -1,6 +1,6 @@
 """Chaos for the live recorder.
 
-    python -m benchmarks.chaos [--minutes 5] [--seed 1] [--every 1.0] [--keep DIR] [--json]
+    python -m benchmarks.chaos [--minutes 5] [--seed 1] [--every 0.8] [--keep DIR] [--json]
 
 Three venue servers trade some hundred events a second into one ``barograph record``, by way of relays
 that play the network. Faults come by a seeded plan: the recorder, servers and connections are killed, the
@@ -73,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=float, default=1.0, help="seconds between two faults, on average")
+    parser.add_argument("--every", type=float, default=0.8, help="seconds between two faults, on average")
     parser.add_argument("--keep", help="work in this folder and keep it")
     parser.add_argument("--short", action="store_true", help="do not wait for the last minute's coverage")
     parser.add_argument("--json", action="store_true")

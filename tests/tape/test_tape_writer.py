@@ -183,8 +183,8 @@ def test_a_second_writer_is_refused_and_told_who_writes(opened: Opened, tape: Pa
         ({"recv_ns": np.arange(3)}, r"2 payloads with receipt times of shape \(3,\)"),
         ({"stream": np.array([0])}, r"2 payloads with streams of shape \(1,\)"),
         ({"kind": np.array([1, 1, 1], np.uint8)}, r"2 payloads with kinds of shape \(3,\)"),
-        ({"kind": 0}, r"kinds from 0 to 0; they go from 1 to 7"),
-        ({"kind": np.array([1, 8], np.uint8)}, r"kinds from 1 to 8; they go from 1 to 7"),
+        ({"kind": 0}, r"kinds from 0 to 0; they go from 1 to 8"),
+        ({"kind": np.array([1, 9], np.uint8)}, r"kinds from 1 to 9; they go from 1 to 8"),
     ],
 )
 def test_columns_that_do_not_fit_are_refused(opened: Opened, change: dict[str, object], message: str) -> None:

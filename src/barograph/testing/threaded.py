@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from barograph.testing.faults import Faults
@@ -91,7 +91,8 @@ def serving(venue: Venue, port: int = 0, faults: Faults | None = None, **options
         loop.call_soon_threadsafe(over.set)
     finally:
         if box and thread.is_alive():
-            box[1].call_soon_threadsafe(box[2].set)
+            with suppress(RuntimeError):  # its loop is closed: it has just ended
+                box[1].call_soon_threadsafe(box[2].set)
         thread.join(_WITHIN_S)
     if failures:
         raise failures[0]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from barograph.clock import NS_PER_S
 from barograph.gaps import Channel
 
-from .venues import BINANCE, Case, Scene, everywhere, scene, where
+from .venues import BINANCE, KITE, STOCKS, Case, Scene, everywhere, scene, where
 
 HABITS = 60
 """Trades after which it is known how a symbol usually goes."""
@@ -83,10 +86,43 @@ def test_tables_that_were_held_up_do_not_make_a_symbol_mute(case: Case, tmp_path
         it.house.until(lambda: it.house.stats.tables.problem, what="the store is missed")
         for _ in range(10):
             it.trade(1)
-            it.pass_time(10)
+            it.pass_time(1)
         lake.unlink()
         away.rename(lake)
         it.house.caught_up()
         it.all_stored()
         assert len(it.house.sent()) == asked
         assert it.repaired() == []
+
+
+CLOSES = {STOCKS.name: "2026-11-19T01:00:00Z", KITE.name: "2026-11-18T10:00:00Z"}
+"""When the market closes: the extended session in New York, the regular one in India."""
+
+
+@where(STOCKS, KITE)
+def test_a_market_that_has_closed_is_neither_mute_nor_missing(case: Case, tmp_path: Path) -> None:
+    close = datetime.fromisoformat(CLOSES[case.name])
+    with scene(replace(case, start=(close - timedelta(minutes=5)).isoformat(), beats=True), tmp_path) as it:
+        it.clock.advance(close.timestamp() - it.clock.now_ns() / NS_PER_S - 2)
+        it.trade(HABITS)
+        it.house.caught_up()
+        asked, sent = len(it.house.sent()), it.house.stats.alerts_sent
+        time_goes_by(it, 20)
+        assert len(it.house.sent()) == asked
+        it.cut_off("close", code=1001)
+        asked = len(it.house.sent())
+        time_goes_by(it, 20)
+        assert len(it.house.sent()) == asked
+        assert it.house.stats.alerts_sent == sent
+        assert it.house.stats.feeds[case.feed].refills == 0
+        after = [row["state"] for row in it.house.coverage(it.symbol) if row["minute"] > close]
+        assert set(after) == {"closed"}
+
+
+def time_goes_by(it: Scene, tens_of_seconds: int) -> None:
+    """Time passes; the other symbol's quotes show that the connection is alive."""
+    for _ in range(tens_of_seconds):
+        it.clock.advance(10)
+        it.market.quote(it.other)
+        it.served.do(lambda _: None)
+        it.house.caught_up()
