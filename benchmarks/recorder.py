@@ -107,7 +107,15 @@ class Recording:
     def __init__(self, settings: Path, folder: Path) -> None:
         self.data = folder / "data"
         self.log = (folder / "recorder.log").open("ab")
-        command = [os.environ.get("RECORDER_PYTHON", sys.executable), "-m", "barograph", "record", "--config", str(settings), "--json"]
+        command = [
+            os.environ.get("RECORDER_PYTHON", sys.executable),
+            "-m",
+            "barograph",
+            "record",
+            "--config",
+            str(settings),
+            "--json",
+        ]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log)
 
     @property

@@ -119,6 +119,7 @@ class Venues:
                     "made": _rows(server.log.counts_made().items()),
                     "connections": len(server.connections),
                     "frames": sum(client.frames for client in server.connections.values()),
+                    "opened": len(server.log.noted("opened")),
                     "lost": len(server.log.noted("lost")),
                 }
                 for name, server in self.servers.items()

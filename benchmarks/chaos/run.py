@@ -203,4 +203,4 @@ def chaos(
 
 def _ahead_s() -> float:
     """How far to put the clocks ahead, so that a short run has a full minute's end in its middle."""
-    return (35.0 - time.time() % 60) % 60
+    return (38.0 - time.time() % 60) % 60

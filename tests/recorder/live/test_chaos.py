@@ -11,17 +11,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-SECONDS = 20
-LEAST = 12
+SECONDS = 15
+SEED = 1482
+"""A plan in which every room is met: recorder, servers, network, store, disk, clock, venues, REST."""
+LEAST = 10
 """Faults that must have met something; some two in three of those that are drawn do."""
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a full disk is played with prlimit, which Linux has")
-def test_recorder_amid_twenty_seconds_of_faults_keeps_every_frame_and_tells_the_truth(
+def test_recorder_amid_faults_of_every_kind_keeps_every_frame_and_tells_the_truth(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-m", "benchmarks.chaos", "--seed", "11", "--minutes", str(SECONDS / 60)]
+    command = [sys.executable, "-m", "benchmarks.chaos", "--seed", str(SEED), "--minutes", str(SECONDS / 60)]
     done = subprocess.run(
         [*command, "--short", "--json", "--keep", str(tmp_path / "chaos")],
         check=False,

@@ -63,13 +63,13 @@ def test_a_symbol_is_judged_by_its_own_habits(case: Case, tmp_path: Path) -> Non
     with scene(case, tmp_path) as it:
         for _ in range(HABITS):
             it.trade(1)
-            it.pass_time(10, step_s=10)
+            it.pass_time(10)
         it.house.caught_up()
         asked = len(it.house.sent())
         it.pass_time(20)
         it.house.caught_up()
         assert len(it.house.sent()) == asked, "twice as long as usual is nothing"
-        it.pass_time(60)
+        it.pass_time(120)
         it.house.until(lambda: len(it.house.sent()) > asked, what="subscribed anew")
 
 
@@ -102,7 +102,7 @@ CLOSES = {STOCKS.name: "2026-11-19T01:00:00Z", KITE.name: "2026-11-18T10:00:00Z"
 @where(STOCKS, KITE)
 def test_a_market_that_has_closed_is_neither_mute_nor_missing(case: Case, tmp_path: Path) -> None:
     close = datetime.fromisoformat(CLOSES[case.name])
-    with scene(replace(case, start=(close - timedelta(minutes=5)).isoformat(), beats=True), tmp_path) as it:
+    with scene(replace(case, start=(close - timedelta(seconds=25)).isoformat(), beats=True), tmp_path) as it:
         it.clock.advance(close.timestamp() - it.clock.now_ns() / NS_PER_S - 2)
         it.trade(HABITS)
         it.house.caught_up()
