@@ -16,8 +16,8 @@ import pytest
 
 from barograph.cli import main
 from barograph.cli.demo_view import try_next
-from barograph.recorder.shaping import line_settings
 from barograph.recorder import LineSettings
+from barograph.recorder.shaping import line_settings
 from barograph.settings import Settings
 
 RECORDING = "binance-spot-btcusdt_20240808.jsonl.gz"

@@ -310,9 +310,7 @@ def test_a_reload_touches_only_the_connections_that_change(house: House) -> None
         assert stats.stage is FeedStage.LIVE
 
     house.run(confirm, scenario, plan_wanted={"a": {"BTC-USD": BOTH}, "b": ETH, "c": {"ADA-USD": BOTH}})
-    configs = [
-        r for r in house.records(Kind.CONFIG) if "SOL-USD" in msgspec.json.decode(r.payload)["wanted"]
-    ]
+    configs = [r for r in house.records(Kind.CONFIG) if "SOL-USD" in msgspec.json.decode(r.payload)["wanted"]]
     assert [r.stream.connection.rsplit("-", 1)[0] for r in configs] == ["b"]
     closed_first = house.records(Kind.CLOSE)[0]
     assert closed_first.stream.connection.startswith("c-")
