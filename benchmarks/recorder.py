@@ -1,6 +1,6 @@
 """The live recorder as a user runs it, against venue servers in another process.
 
-    python -m benchmarks.recorder [--minutes 10] [--rate 50000] [--peer] [--json]
+    python -m benchmarks.recorder [--minutes 10] [--rate 50000] [--days 7] [--no-peer] [--python PATH] [--json]
 
 Binance, Coinbase and Kraken servers (``barograph.testing``) trade over real sockets into one
 ``barograph record``. Reported are:
@@ -10,8 +10,11 @@ sustained   frames a second for so many minutes: loss, how far ticks are behind,
 burst       100,000 frames at once: loss, and how long until they are in the tables
 reconnect   from a clean close by the venue to the next stored tick
 stop        SIGTERM to exit
-peer        (``--peer``) cryptofeed against the same Binance server: processor time a frame, and the rate at
-            which it falls behind
+week        a simulated week through everything behind the sockets (``week.py``): memory at its end
+peer        cryptofeed against the same Binance server, with callbacks that do nothing: processor time a frame,
+            and the rate at which it falls behind or loses its connection
+
+``--python`` is the interpreter that runs the recorder: one with the core packages alone is what a user has.
 """
 
 from __future__ import annotations
@@ -38,6 +41,10 @@ SYMBOLS = {
     "coinbase": ["BTC-USD", "ETH-USD"],
     "kraken": ["BTC-USD", "ETH-USD"],
 }
+PYTHON = sys.executable
+"""Runs the recorder."""
+FRAMES_AN_EVENT = 0.79
+"""Measured: Coinbase tells of a quote in the ticker of its trade."""
 TARGET_PER_S = 50_000
 TARGET_MB = 300
 BURST = 100_000
@@ -208,7 +215,7 @@ def recording(folder: Path, addresses: dict[str, dict[str, str]], **record: Any)
 
 def sustained(servers: Servers, recorder: Recording, rate: float, minutes: float) -> dict[str, Any]:
     """``rate`` events a second for so long."""
-    servers.say(f"rate {rate}")
+    servers.say(f"rate {rate / FRAMES_AN_EVENT}")
     time.sleep(10)  # not measured: caches fill, code is compiled
     frames_0, cpu_0, begun = _frames(recorder), recorder.cpu_s(), time.monotonic()
     lags, memory = [], []
@@ -336,7 +343,13 @@ def compared(made: dict[Any, int], kept: dict[Any, int]) -> dict[str, Any]:
     }
 
 
-def measure(minutes: float, rate: float, peer: bool) -> dict[str, Any]:
+def week(days: float) -> Any:
+    """The simulated week, in a process of its own."""
+    command = [PYTHON, "-m", "benchmarks.week", "--days", str(days), "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def measure(minutes: float, rate: float, days: float, peer: bool) -> dict[str, Any]:
     """All of it."""
     with tempfile.TemporaryDirectory(prefix="barograph-bench-") as name:
         folder = Path(name)
@@ -352,6 +365,8 @@ def measure(minutes: float, rate: float, peer: bool) -> dict[str, Any]:
                 results["compared_after_reconnects"] = compared(servers.made(), stored(recorder.data))
                 results["stop_s"] = recorder.stop()
             results["bare"] = bare_client(servers, rate)
+            if days:
+                results["week"] = week(days)
             if peer:
                 from benchmarks.recorder_peer import cryptofeed
 
@@ -363,15 +378,19 @@ def measure(minutes: float, rate: float, peer: bool) -> dict[str, Any]:
 
 
 def main() -> None:
+    global PYTHON
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=TARGET_PER_S)
-    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--days", type=float, default=7.0, help="of the simulated week; 0 leaves it out")
+    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    results = measure(given.minutes, given.rate, given.peer)
+    PYTHON = given.python
+    results = measure(given.minutes, given.rate, given.days, not given.no_peer)
     print(json.dumps(results, indent=None if given.json else 2))
 
 
