@@ -1,6 +1,6 @@
 """The live recorder as a user runs it, against venue servers in another process.
 
-    python -m benchmarks.recorder [--minutes 10] [--rate 50000] [--days 7] [--no-peer] [--python PATH] [--json]
+    python -m benchmarks.recorder [--minutes 10] [--rate 50000] [--days 7] [--no-peer] [--json]
 
 Binance, Coinbase and Kraken servers (``barograph.testing``) trade over real sockets into one
 ``barograph record``. Reported are:
@@ -11,8 +11,8 @@ burst       100,000 frames at once: loss, and how long until they are in the tab
 reconnect   from a clean close by the venue to the next stored tick
 stop        SIGTERM to exit
 week        a simulated week through everything behind the sockets (``week.py``): memory at its end
-peer        cryptofeed against the same Binance server, with callbacks that do nothing: processor time a frame,
-            and the rate at which it falls behind or loses its connection
+peer        cryptofeed against the same Binance server, with callbacks that do nothing: processor time a
+            frame, and the rate at which it falls behind or loses its connection
 
 ``--python`` is the interpreter that runs the recorder: one with the core packages alone is what a user has.
 """
@@ -41,8 +41,6 @@ SYMBOLS = {
     "coinbase": ["BTC-USD", "ETH-USD"],
     "kraken": ["BTC-USD", "ETH-USD"],
 }
-PYTHON = sys.executable
-"""Runs the recorder."""
 FRAMES_AN_EVENT = 0.79
 """Measured: Coinbase tells of a quote in the ticker of its trade."""
 TARGET_PER_S = 50_000
@@ -109,13 +107,15 @@ def write_settings(folder: Path, addresses: dict[str, dict[str, str]], **record:
 
 
 class Recording:
-    """A ``barograph record`` process."""
+    """A ``barograph record`` process, run by the interpreter ``python``."""
+
+    python = sys.executable
 
     def __init__(self, settings: Path, folder: Path) -> None:
         self.data = folder / "data"
         self.log = (folder / "recorder.log").open("ab")
         command = [
-            os.environ.get("RECORDER_PYTHON", sys.executable),
+            self.python,
             "-m",
             "barograph",
             "record",
@@ -345,7 +345,7 @@ def compared(made: dict[Any, int], kept: dict[Any, int]) -> dict[str, Any]:
 
 def week(days: float) -> Any:
     """The simulated week, in a process of its own."""
-    command = [PYTHON, "-m", "benchmarks.week", "--days", str(days), "--json"]
+    command = [Recording.python, "-m", "benchmarks.week", "--days", str(days), "--json"]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -378,7 +378,6 @@ def measure(minutes: float, rate: float, days: float, peer: bool) -> dict[str, A
 
 
 def main() -> None:
-    global PYTHON
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -389,7 +388,7 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    PYTHON = given.python
+    Recording.python = given.python
     results = measure(given.minutes, given.rate, given.days, not given.no_peer)
     print(json.dumps(results, indent=None if given.json else 2))
 
