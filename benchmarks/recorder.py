@@ -31,9 +31,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+
+from benchmarks.recorder_peer import cryptofeed
+from benchmarks.servers import Servers
 
 VENUES = ("binance", "coinbase", "kraken")
 SYMBOLS = {
@@ -47,50 +50,6 @@ TARGET_PER_S = 50_000
 TARGET_MB = 300
 BURST = 100_000
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Servers:
-    """The venue servers' process."""
-
-    def __init__(self, *arguments: str, stderr: IO[str] | None = None) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.venues", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-        self.addresses = self._read()
-
-    def _read(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
-    def say(self, line: str) -> Any:
-        """One command, and its answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-        return self._read()
-
-    def made(self) -> dict[tuple[str, str, str], int]:
-        """Events made, by venue, symbol and channel."""
-        counts: dict[tuple[str, str, str], int] = {}
-        for venue, told in self.say("report")["venues"].items():
-            for symbol, channel, _, count in told["made"]:
-                counts[venue, symbol, channel] = counts.get((venue, symbol, channel), 0) + count
-        return counts
-
-    def frames(self) -> int:
-        """Frames handed to the connections that are open."""
-        return sum(told["frames"] for told in self.say("report")["venues"].values())
-
-    def close(self) -> None:
-        """End it."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("quit\n")
-        self.process.stdin.flush()
-        self.process.wait(20)
 
 
 def write_settings(folder: Path, addresses: dict[str, dict[str, str]], **record: Any) -> Path:
@@ -368,8 +327,6 @@ def measure(minutes: float, rate: float, days: float, peer: bool) -> dict[str, A
             if days:
                 results["week"] = week(days)
             if peer:
-                from benchmarks.recorder_peer import cryptofeed
-
                 results["cryptofeed"] = cryptofeed(servers)
         finally:
             servers.close()

@@ -10,12 +10,10 @@ import json
 import subprocess
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.peers import python_of
-
-if TYPE_CHECKING:
-    from benchmarks.recorder import Servers
+from benchmarks.servers import Servers
 
 RATES = (5_000, 10_000, 20_000, 30_000, 40_000, 60_000, 80_000, 100_000)
 STEP_S = 10.0
