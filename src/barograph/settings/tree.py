@@ -13,18 +13,14 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 
 from barograph.settings.origin import MASK, Explained, Origin, Path, dotted
+from barograph.settings.section import Section
+from barograph.settings.venues import FeedsSection
 
 MIB = 1024 * 1024
-
-
-class Section(BaseModel):
-    """A branch of the tree: frozen, and strict about names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class TapeSection(Section):
@@ -176,100 +172,6 @@ class QuerySection(Section):
     temp_dir: FilePath | None = Field(
         default=None, description="Where queries spill; the system's own when absent."
     )
-
-
-_Channel = Literal["trades", "quotes"]
-_CHANNELS: Any = Field(
-    default=("trades", "quotes"), min_length=1, description="What is recorded of each symbol."
-)
-
-
-def _symbols(example: str) -> Any:
-    return Field(default=(), description=f"Symbols to record, as {example}.")
-
-
-def _address(default: str, what: str) -> Any:
-    return Field(default=default, pattern="^(wss?|https?)://", description=what)
-
-
-class BinanceSection(Section):
-    """Binance: no key is needed."""
-
-    symbols: tuple[str, ...] = _symbols("BTC-USDT; BTC-USDT-PERP is the USD-M future")
-    channels: tuple[_Channel, ...] = _CHANNELS
-    url: str = _address("wss://stream.binance.com:9443", "Spot websocket.")
-    rest_url: str = _address("https://api.binance.com", "Spot REST, for refills.")
-    futures_url: str = _address("wss://fstream.binance.com", "USD-M websocket.")
-    futures_rest_url: str = _address("https://fapi.binance.com", "USD-M REST, for refills.")
-    api_key: SecretStr | None = Field(
-        default=None,
-        description="Only old trades of USD-M futures ask for one (a key without any rights does).",
-    )
-
-
-class CoinbaseSection(Section):
-    """Coinbase Exchange: no key is needed."""
-
-    symbols: tuple[str, ...] = _symbols("BTC-USD")
-    channels: tuple[_Channel, ...] = _CHANNELS
-    url: str = _address("wss://ws-feed.exchange.coinbase.com", "Websocket.")
-    rest_url: str = _address("https://api.exchange.coinbase.com", "REST, for refills.")
-
-
-class KrakenSection(Section):
-    """Kraken: no key is needed."""
-
-    symbols: tuple[str, ...] = _symbols("BTC-USD")
-    channels: tuple[_Channel, ...] = _CHANNELS
-    url: str = _address("wss://ws.kraken.com/v2", "Websocket, version 2.")
-    rest_url: str = _address("https://api.kraken.com", "REST, for refills.")
-
-
-_Tier = Literal["basic", "starter", "developer", "advanced"]
-
-
-class PolygonSection(Section):
-    """Massive (formerly Polygon.io): crypto and stocks."""
-
-    api_key: SecretStr | None = Field(
-        default=None, description="The account's key; better given as POLYGON_API_KEY than written here."
-    )
-    tier_crypto: _Tier = Field(default="basic", description="The account's crypto plan.")
-    tier_stocks: _Tier = Field(default="basic", description="The account's stocks plan.")
-    crypto: tuple[str, ...] = _symbols("BTC-USD")
-    stocks: tuple[str, ...] = _symbols("AAPL")
-    channels: tuple[_Channel, ...] = _CHANNELS
-    url: str = _address("wss://socket.massive.com", "Websocket of real-time plans.")
-    delayed_url: str = _address("wss://delayed.massive.com", "Websocket of plans 15 minutes behind.")
-    rest_url: str = _address("https://api.massive.com", "REST, for refills.")
-
-
-class KiteSection(Section):
-    """Zerodha Kite. `barograph login kite` gets the day's access token."""
-
-    api_key: SecretStr | None = Field(
-        default=None, description="The app's key; better given as KITE_API_KEY than written here."
-    )
-    api_secret: SecretStr | None = Field(
-        default=None, description="The app's secret, for the login; better given as KITE_API_SECRET."
-    )
-    access_token: SecretStr | None = Field(
-        default=None, description="The day's token; the one that the login has stored when absent."
-    )
-    symbols: tuple[str, ...] = _symbols("NSE:INFY")
-    url: str = _address("wss://ws.kite.trade", "Websocket.")
-    rest_url: str = _address("https://api.kite.trade", "REST, for the login and the list of instruments.")
-    login_url: str = _address("https://kite.zerodha.com/connect/login", "Where the login begins.")
-
-
-class FeedsSection(Section):
-    """What venues ask of us, and what we want of them."""
-
-    binance: BinanceSection = BinanceSection()
-    coinbase: CoinbaseSection = CoinbaseSection()
-    kite: KiteSection = KiteSection()
-    kraken: KrakenSection = KrakenSection()
-    polygon: PolygonSection = PolygonSection()
 
 
 class RecordSection(Section):

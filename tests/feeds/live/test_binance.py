@@ -22,7 +22,7 @@ from barograph.feeds.live.venue import (
     Warn,
 )
 from barograph.gaps import Channel, Gap
-from barograph.settings.tree import BinanceSection
+from barograph.settings.venues import BinanceSection
 
 SECOND_NS = 1_000_000_000
 

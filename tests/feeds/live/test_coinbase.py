@@ -10,7 +10,7 @@ import pytest
 from barograph.feeds.live.coinbase import Coinbase
 from barograph.feeds.live.venue import Again, Plan, Ready, Refilled, Refused, Request, Send, Stop, Warn
 from barograph.gaps import Channel, Gap
-from barograph.settings.tree import CoinbaseSection
+from barograph.settings.venues import CoinbaseSection
 
 SECOND_NS = 1_000_000_000
 ALL = ("matches", "ticker", "heartbeat")

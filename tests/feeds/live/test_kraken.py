@@ -10,7 +10,7 @@ import pytest
 from barograph.feeds.live.kraken import LIMITS, Kraken
 from barograph.feeds.live.venue import Again, Plan, Ready, Refilled, Refused, Request, Send, Stop, Warn
 from barograph.gaps import Channel, Gap
-from barograph.settings.tree import KrakenSection
+from barograph.settings.venues import KrakenSection
 
 SECOND_NS = 1_000_000_000
 

@@ -42,7 +42,7 @@ from barograph.feeds.live.venue import (
 from barograph.feeds.symbols import USDM
 from barograph.gaps import Channel, Gap
 from barograph.settings import Settings
-from barograph.settings.tree import BinanceSection
+from barograph.settings.venues import BinanceSection
 
 SETTING = "feeds.binance.symbols"
 STREAMS_A_CONNECTION = 400

@@ -31,7 +31,7 @@ from barograph.feeds.live.subscribing import parts
 from barograph.feeds.live.venue import Refilled, Refilling, Refused, Request, Response
 from barograph.feeds.symbols import USDM, binance_symbol
 from barograph.gaps import Gap
-from barograph.settings.tree import BinanceSection
+from barograph.settings.venues import BinanceSection
 
 _SYMBOLS_A_QUESTION = 100
 

@@ -39,7 +39,7 @@ from barograph.feeds.live.venue import (
 )
 from barograph.gaps import Channel, Gap
 from barograph.settings import Settings
-from barograph.settings.tree import CoinbaseSection
+from barograph.settings.venues import CoinbaseSection
 
 SETTING = "feeds.coinbase.symbols"
 PRODUCTS_A_CONNECTION = 50

@@ -39,7 +39,7 @@ from barograph.feeds.live.venue import (
 )
 from barograph.gaps import Channel, Gap
 from barograph.settings import Settings
-from barograph.settings.tree import KrakenSection
+from barograph.settings.venues import KrakenSection
 
 SETTING = "feeds.kraken.symbols"
 SYMBOLS_A_CONNECTION = 100
