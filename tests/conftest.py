@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -43,3 +44,14 @@ def shared_data() -> Path:
 def recordings(shared_data: Path) -> Path:
     """The folder of raw exchange recordings."""
     return shared_data / "tapes"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Generator[None]:
+    """A command sets up logging for its whole process; the next test begins as if it had not."""
+    configured, config = structlog.is_configured(), structlog.get_config()
+    yield
+    if configured:
+        structlog.configure(**config)
+    else:
+        structlog.reset_defaults()
