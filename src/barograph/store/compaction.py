@@ -52,8 +52,9 @@ row of a live day is written 4 to 5 times and a table has about 25 parts, at mos
 SMALL_BYTES = 32 * 1024
 """Parts up to this size are of the lowest tier, each next tier is :data:`FAN_IN` times larger."""
 
-FULL_BYTES = 32 * 1024 * 1024
-"""Parts from this size on (about two million ticks) are left as they are."""
+FULL_BYTES = 8 * 1024 * 1024
+"""Parts from this size on (about half a million ticks) are left as they are: to rewrite them again and
+again would cost a recorder of tens of thousands of frames a second more than it saves its readers."""
 
 WORK_BYTES = 2 * FULL_BYTES
 """So much is read by one call of :func:`compact`, about; what is left waits for the next one."""
