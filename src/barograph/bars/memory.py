@@ -128,7 +128,7 @@ class Memory:
         used = int(pools.meta[ROWS_USED])
         if len(pools.rows) - used + int(pools.meta[ROWS_FREE]) >= n:
             return
-        length = used + n + used // 4
+        length = used + n + used // 8
         self.pools = pools._replace(rows=_grown(pools.rows, length), amounts=_grown(pools.amounts, length))
 
     def room_for_minutes(self, n: int) -> None:

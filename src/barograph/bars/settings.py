@@ -51,7 +51,7 @@ class BarSettings(msgspec.Struct, frozen=True, kw_only=True):
     retain_us: int = 10 * MINUTE_US
     history_bars: int = 1440
     kept_minutes: int = 250_000
-    kept_rows: int = 100_000
+    kept_rows: int = 50_000
 
     def __post_init__(self) -> None:
         for name, least in _AT_LEAST.items():

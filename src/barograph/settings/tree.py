@@ -69,7 +69,7 @@ class BarsSection(Section):
     history_bars: int = Field(default=1440, ge=1, description="Closed minutes remembered, a symbol.")
     kept_minutes: int = Field(default=250_000, ge=1, description="Closed minutes remembered, all symbols.")
     kept_rows: int = Field(
-        default=100_000, ge=1, description="Trades and quotes held in memory, about; the rest is read back."
+        default=50_000, ge=1, description="Trades and quotes held in memory, about; the rest is read back."
     )
     outlier_pct: float = Field(
         default=20.0,
@@ -182,7 +182,7 @@ class RecordSection(Section):
         default=0.25, gt=0, le=60, description="Ticks are readable so long after they came, about."
     )
     step_records: int = Field(
-        default=8192,
+        default=4096,
         ge=1,
         le=1_048_576,
         description="Records taken into the tables at once; bounds the memory.",
