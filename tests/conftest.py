@@ -47,11 +47,6 @@ def recordings(shared_data: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Generator[None]:
-    """A command sets up logging for its whole process; the next test begins as if it had not."""
-    configured, config = structlog.is_configured(), structlog.get_config()
-    yield
-    if configured:
-        structlog.configure(**config)
-    else:
-        structlog.reset_defaults()
+def nobody_has_set_up_logging() -> None:
+    """A command sets up logging for its whole process; each test begins as if none had run before."""
+    structlog.reset_defaults()
