@@ -346,3 +346,16 @@ def test_following_a_process_that_writes_rolls_and_seals(tape: Path) -> None:
         b"%d" % n * 5 for n in range(seen, reader.end)
     ]
     assert len(segment_files(tape)) > 10
+
+
+@pytest.mark.parametrize("written", [0, 5, 20])
+def test_the_end_stays_while_the_next_segment_is_being_made(fill: Fill, tape: Path, written: int) -> None:
+    fill(many(30), many(30), roll_bytes=20_000)
+    reader = TapeReader(tape)
+    end, streams = reader.end, reader.streams
+    newest = segment_files(tape)[max(segment_files(tape))]
+    following = tape / f"{end:020d}{newest.suffix}"
+    # What a kill leaves, or another process sees, between making the file and writing its header.
+    following.write_bytes(newest.read_bytes()[:written])
+    assert (reader.end, reader.streams) == (end, streams)
+    assert sum(len(run) for run in reader.read()) == end

@@ -109,10 +109,15 @@ class TapeReader:
                     return
 
     def _look(self) -> tuple[int, tuple[Stream, ...]]:
-        with Cursor(self.path, max(segment_files(self.path), default=0)) as cursor:
-            while cursor.advance():
-                pass
-            return cursor.pos, cursor.streams
+        # The newest segment may have no header yet: it is being made, or its maker was killed.
+        newest = sorted(segment_files(self.path), reverse=True)[:2]
+        for first in newest:
+            with Cursor(self.path, first) as cursor:
+                while cursor.advance():
+                    pass
+                if cursor.pos:
+                    return cursor.pos, cursor.streams
+        return (newest[0] if newest else 0), ()
 
     def _check_reached(self, start: int, cursor: Cursor) -> None:
         if start > cursor.pos:
