@@ -110,14 +110,13 @@ class TapeReader:
 
     def _look(self) -> tuple[int, tuple[Stream, ...]]:
         # The newest segment may have no header yet: it is being made, or its maker was killed.
-        newest = sorted(segment_files(self.path), reverse=True)[:2]
-        for first in newest:
+        for first in sorted(segment_files(self.path), reverse=True)[:2]:
             with Cursor(self.path, first) as cursor:
                 while cursor.advance():
                     pass
                 if cursor.pos:
                     return cursor.pos, cursor.streams
-        return (newest[0] if newest else 0), ()
+        return 0, ()
 
     def _check_reached(self, start: int, cursor: Cursor) -> None:
         if start > cursor.pos:
