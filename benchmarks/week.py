@@ -2,34 +2,46 @@
 
     python -m benchmarks.week [--days 7] [--json]
 
-What stands between a socket and the tables runs as in ``barograph record``, by a clock that
+The market is made in a process of its own and comes through a pipe. What stands
+between a socket and the tables runs as in ``barograph record``, by a clock that
 shows the time of the newest frame: segments roll each hour, days are sealed, hot parts merged. Memory is
-read after the first simulated hour, then after each day; it must end within a tenth of where it began.
+read after the first simulated hour, then after each day, and at the end; it must end within a tenth of
+where it began. The hour goes by in a second here, so each reading waits until the tables
+have caught up and the housekeeper has been round, as they have after any true hour. What was highest between
+two readings stands beside them.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+from barograph.recorder.live.memory import keep_few_arenas, one_allocator
+
+one_allocator()  # As ``barograph record`` does: before Arrow is loaded.
 
 from barograph.clock import NS_PER_S
 from barograph.recorder import LineSettings
 from barograph.recorder.live.follower import Findings, Follower, Pace
-from barograph.recorder.live.housekeeping import Chores, Housekeeper
+from barograph.recorder.live.housekeeping import GIVE_BACK_EVERY, Chores, Housekeeper
 from barograph.recorder.live.journal import Journal
 from barograph.recorder.resuming import Places
 from barograph.records import Kind, Stream
 from barograph.settings import Settings
-from barograph.simulator import Market, frames
+from barograph.simulator import Batch, Market, frames
 from barograph.store.lake import Lake
 from barograph.tape import TapeWriter
 
@@ -38,6 +50,10 @@ HOUR_NS = 3600 * NS_PER_S
 DAY_NS = 24 * HOUR_NS
 AHEAD = 200_000
 """Records that the tape may be ahead of the tables: the week's tables are made in the week."""
+WAITING_BYTES = 4 << 20
+"""Of frames before the tape: a socket would wait as well."""
+BATCH = 500
+"""Frames taken at once."""
 STREAM = Stream("sim", "sim-week")
 
 
@@ -49,6 +65,41 @@ class NewestFrame:
 
     def now_ns(self) -> int:
         return self.reached_ns
+
+
+ROUND_S = 1.0
+"""Between two rounds of the housekeeper, as in a recorder."""
+
+
+class Readings:
+    """Memory at quiet moments, and the highest in between."""
+
+    def __init__(self) -> None:
+        self.quiet: dict[str, float] = {}
+        self.highest: dict[str, float] = {}
+        self._highest = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def due(self, since_ns: int) -> str | None:
+        """The reading that is due after ``since_ns`` of the week, if there is one."""
+        marks = [("hour 1", HOUR_NS), *((f"day {n}", n * DAY_NS) for n in range(1, 8))]
+        return next((name for name, at in marks if since_ns >= at and name not in self.quiet), None)
+
+    def take(self, name: str) -> None:
+        """Note the memory under ``name``."""
+        self.quiet[name], self.highest[name], self._highest = rss_mb(), self._highest, 0.0
+        sys.stderr.write(f"{name}: {self.quiet[name]:.0f} MB, until then {self.highest[name]:.0f} at most\n")
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.05):
+            self._highest = max(self._highest, rss_mb())
 
 
 def rss_mb() -> float:
@@ -70,7 +121,11 @@ def recorder(data: Path, clock: NewestFrame) -> Iterator[tuple[Journal, Follower
         keeper.seal(before=before, grace_s=0)
 
     housekeeper = Housekeeper(
-        Chores(keeper.compact, seal, lambda: None), clock, seal_after_s=record.seal_after_s, tidy_s=2.0
+        Chores(keeper.compact, seal, lambda: None),
+        clock,
+        seal_after_s=record.seal_after_s,
+        compact_s=ROUND_S,
+        tidy_s=2 * ROUND_S,
     )
     follower.start()
     housekeeper.start()
@@ -81,26 +136,55 @@ def recorder(data: Path, clock: NewestFrame) -> Iterator[tuple[Journal, Follower
     housekeeper.stop(60)
 
 
+def frames_of_another_process(days: float) -> Iterator[Batch]:
+    """The market's frames; making them costs this process nothing but the reading."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    market = context.Process(target=_market, args=(days, sending), daemon=True)
+    market.start()
+    sending.close()
+    try:
+        while True:
+            yield Batch(*receiving.recv())
+    except EOFError:
+        market.join()
+
+
+def _market(days: float, sending: Connection) -> None:
+    market = Market(7, Settings().simulator.symbols, start_us=START_US, minutes=int(days * 24 * 60))
+    for batch in frames(market, BATCH):
+        sending.send((batch.recv_ns, batch.payloads))
+
+
 def measure(days: float) -> dict[str, Any]:
     """The week: frames, seconds, memory."""
+    keep_few_arenas()
     clock = NewestFrame(START_US * 1000)
-    market = Market(7, Settings().simulator.symbols, start_us=START_US, minutes=int(days * 24 * 60))
-    marks: dict[str, float] = {}
-    count, begun = 0, time.monotonic()
+    readings = Readings()
+    count, elapsed = 0, 0.0
     with tempfile.TemporaryDirectory(prefix="barograph-week-") as name:
         data = Path(name)
         with recorder(data, clock) as (journal, follower):
             journal.put(STREAM, clock.now_ns(), Kind.OPEN, b'{"url":"sim"}')
-            for batch in frames(market):
+            begun = time.monotonic()
+            for batch in frames_of_another_process(days):
                 for recv_ns, payload in zip(batch.recv_ns.tolist(), batch.payloads, strict=True):
                     journal.put(STREAM, recv_ns, Kind.FRAME, payload)
                 count += len(batch.payloads)
                 clock.reached_ns = int(batch.recv_ns[-1])
-                while count - follower.stats.next_pos > AHEAD or journal.full:
+                while count - follower.stats.next_pos > AHEAD or journal.stats.waiting_bytes > WAITING_BYTES:
                     time.sleep(0.01)
-                _mark(marks, clock.reached_ns - START_US * 1000)
-        marks["end"] = rss_mb()
-        elapsed = time.monotonic() - begun
+                if due := readings.due(clock.reached_ns - START_US * 1000):
+                    _caught_up(follower, 1 + count)
+                    elapsed += time.monotonic() - begun
+                    _quiet()
+                    readings.take(due)
+                    begun = time.monotonic()
+            _caught_up(follower, 1 + count)
+            elapsed += time.monotonic() - begun
+            _quiet()
+            readings.take("end")
+        readings.close()
         files = sum(1 for file in data.rglob("*") if file.is_file())
         size = sum(file.stat().st_size for file in data.rglob("*") if file.is_file())
         minutes = follower.stats.bars
@@ -110,19 +194,22 @@ def measure(days: float) -> dict[str, Any]:
         "seconds": elapsed,
         "frames_per_s": count / elapsed,
         "bars": minutes,
-        "rss_mb": marks,
-        "end_to_first_hour": marks["end"] / marks["hour 1"],
+        "rss_mb": readings.quiet,
+        "highest_rss_mb": readings.highest,
+        "end_to_first_hour": readings.quiet["end"] / readings.quiet["hour 1"],
         "files": files,
         "megabytes": size / 1e6,
     }
 
 
-def _mark(marks: dict[str, float], since_ns: int) -> None:
-    """Note the memory after the first hour and after each day."""
-    for name, due_ns in [("hour 1", HOUR_NS), *((f"day {n}", n * DAY_NS) for n in range(1, 8))]:
-        if since_ns >= due_ns and name not in marks:
-            marks[name] = rss_mb()
-            sys.stderr.write(f"{name}: {marks[name]:.0f} MB\n")
+def _caught_up(follower: Follower, end: int) -> None:
+    while follower.stats.next_pos < end:
+        time.sleep(0.01)
+
+
+def _quiet() -> None:
+    """Two rounds in which memory is given back."""
+    time.sleep(2 * GIVE_BACK_EVERY * ROUND_S)
 
 
 def main() -> None:

@@ -54,8 +54,11 @@ def record(
     duration
         End by itself after so long: 90s, 10m, 6h.
     """
-    from barograph.recorder.live.recorder import Recorder
+    from barograph.recorder.live.memory import one_allocator
     from barograph.settings import Flag
+
+    one_allocator()  # Before the recorder loads Arrow.
+    from barograph.recorder.live.recorder import Recorder
 
     flags: list[Flag] = []
     if feed:

@@ -9,6 +9,7 @@ library is not glibc nothing is done.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -39,7 +40,12 @@ def keep_few_arenas() -> None:
 
 
 def one_allocator() -> None:
-    """Have Arrow take its memory from the C library, which gives back what :func:`give_back` asks for."""
+    """Have Arrow take its memory from the C library, which gives back what :func:`give_back` asks for.
+
+    Arrow's own parts ask the pool that was chosen when it was loaded, whatever is said later: this has its
+    whole effect only before the first import of pyarrow.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
