@@ -158,7 +158,7 @@ def test_at_its_end_a_recorder_whose_store_is_down_leaves_the_rest_to_the_next_s
     with scene(KITE, tmp_path, record__shutdown_s=2.0) as it:
         it.trade(3)
         it.house.caught_up()
-        it.house.until(lambda: (tmp_path / "lake").exists(), what="the first rows are stored")
+        it.house.until((tmp_path / "lake").exists, what="the first rows are stored")
         with store_down(tmp_path):
             it.trade(4)
             it.house.until(lambda: it.house.stats.tables.problem, what="the trouble is told")
