@@ -279,7 +279,6 @@ class Follower:
 
     def _count(self, line: Line, run: Records, tables: dict[str, pa.Table]) -> None:
         stats, counts, now_ns = self.stats, line.counts, self._clock.now_ns()
-        stats.next_pos, stats.tape_pos = line.next_pos, max(self._appended.next_pos, line.next_pos)
         recv_ns = int(run.recv_ns[-1])
         stats.lag_s = max((now_ns - recv_ns) / NS_PER_S, 0.0)
         # A venue's clock that is ahead is not believed.
@@ -288,6 +287,9 @@ class Follower:
         stats.last_commit_ns = now_ns
         stats.ticks, stats.quotes, stats.bars = counts.ticks, counts.quotes, counts.bars
         stats.anomalies, stats.rejects, stats.duplicates = counts.anomalies, counts.rejects, counts.duplicates
+        # Last: whoever sees from another thread that a position is reached sees what belongs to it too.
+        stats.tape_pos = max(self._appended.next_pos, line.next_pos)
+        stats.next_pos = line.next_pos
         if (anomalies := tables.get("anomalies")) is not None:
             self._findings.anomalies(anomalies)
 
