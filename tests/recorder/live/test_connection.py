@@ -368,6 +368,29 @@ def test_given_no_connection_yet_closing_gives_it_up(house: House) -> None:
     assert house.run(script, during) == Failure("no connection in time")
 
 
+def test_given_up_before_a_late_answer_nothing_of_it_is_taken(house: House) -> None:
+    """Else a recorder that has ended would put records behind its journal's back."""
+    asked, given_up, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def script(venue: Peer) -> None:
+        asked.set()
+        await given_up.wait()
+        await venue.accept(frame(b"late " * 40))
+        await venue.reader.read()
+        gone.set()
+
+    async def during(made: Connection) -> None:
+        await asked.wait()
+        made.close(1000, "the end")
+        await asyncio.sleep(0.05)
+        given_up.set()
+        await gone.wait()
+
+    assert house.run(script, during) == Failure("no connection in time")
+    assert on_tape(house.tape) == []
+    assert (house.stats.connects, house.stats.frames) == (0, 0)
+
+
 def test_cancelled_it_is_closed_on_the_tape(house: House) -> None:
     async def script(venue: Peer) -> None:
         await venue.accept(frame(b"one"))

@@ -230,6 +230,10 @@ class Connection(WSListener):
     # The socket's side.
 
     def on_ws_connected(self, transport: WSTransport) -> None:
+        if self._ending is not None:
+            # The answer comes after we have given up, which the library does not tell it.
+            transport.disconnect(False)
+            return
         self._transport = transport
         self.opened = True
         now_ns = self._heard_ns = self._shell.clock.now_ns()
@@ -259,7 +263,9 @@ class Connection(WSListener):
         now_ns = self._heard_ns = self._shell.clock.now_ns()
         self.alive = True
         frames = self._frames
-        if frames and self.stream is not None:
+        if self._ending is not None:
+            frames.clear()  # its CLOSE is on the tape: nothing comes behind that
+        elif frames and self.stream is not None:
             size = sum(map(len, frames))
             journal = self._shell.journal
             journal.put_frames(self.stream, now_ns, frames, size)
