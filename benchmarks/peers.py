@@ -28,6 +28,10 @@ class Environment:
 
 
 ENVIRONMENTS = {
+    "backtests": Environment(
+        ("backtesting>=0.6.6", "backtrader>=1.9.78", "holdout-backtest>=0.1", "vectorbt[rust]>=1.2"),
+        sees_ours=True,
+    ),
     "decoders": Environment(("cryptofeed>=2.4", "kiteconnect>=5"), sees_ours=True),
     "nautilus": Environment(("nautilus_trader>=1.220",), sees_ours=False),
 }

@@ -258,8 +258,31 @@ COVERAGE = Table(
     version=("revision", "tape_pos"),
 )
 
+TRIALS = Table(
+    "trials",
+    _columns("""
+        trial_id string
+        strategy_id string
+        source string
+        symbol string
+        interval string
+        range_start time
+        range_end time
+        data_hash string
+        strategy string
+        split string
+        started_at time
+        metrics string
+        sharpe_per_bar double?
+    """),
+    key=("trial_id",),
+    time="started_at",
+    sort=("source", "symbol", "interval", "range_start", "strategy_id"),
+)
+"""Every backtest ever run. No table of the lake: no tape stands behind it, see ``research.trials``."""
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (TICKS, QUOTES, MARKET_MICROSTRUCTURE, ANOMALIES, REJECTS, CANDLES, COVERAGE)
 }
-"""Every table by name."""
+"""Every table of the lake by name."""

@@ -19,11 +19,9 @@ _Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 
 @Parameter(name="*", group=_GROUP)
 @dataclass(frozen=True)
-class Everywhere:
-    """Options of every verb."""
+class Common:
+    """Options of every verb, the data directory apart: where ``--data`` names a source of prices."""
 
-    data: Path | None = None
-    "The data directory (setting data_dir)."
     config: Path | None = None
     "The settings file; barograph.toml of the current directory when absent."
     json: _Switch = False
@@ -41,8 +39,6 @@ class Everywhere:
         from barograph.settings import Flag, Settings
 
         given = list(flags)
-        if self.data is not None:
-            given.append(Flag("data_dir", self.data, "--data"))
         if self.log_level is not None:
             given.append(Flag("log.level", self.log_level, "--log-level"))
         settings = Settings.load(self.config, flags=given)
@@ -65,5 +61,23 @@ class Everywhere:
             sys.stderr.write(f"{text}\n")
 
 
+@Parameter(name="*", group=_GROUP)
+@dataclass(frozen=True)
+class Everywhere(Common):
+    """Options of every verb."""
+
+    data: Path | None = None
+    "The data directory (setting data_dir)."
+
+    def settings(self, *flags: Flag) -> Settings:
+        """The settings in force under these options; logging is set up with them."""
+        from barograph.settings import Flag
+
+        given = [Flag("data_dir", self.data, "--data")] if self.data is not None else []
+        return super().settings(*flags, *given)
+
+
 Options = Annotated[Everywhere, Parameter(name="*")]
 DEFAULTS = Everywhere()
+CommonOptions = Annotated[Common, Parameter(name="*")]
+COMMON = Common()

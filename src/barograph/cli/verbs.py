@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ABOUT = "Records markets, keeps every message, and turns them into features you can trust."
 EPILOGUE = "Start with: barograph demo"
-CHAPTERS = ("The tape", "The tables", "The house")
+CHAPTERS = ("The tape", "The tables", "Research", "The house")
 
 
 class Verb(NamedTuple):
@@ -35,7 +35,7 @@ class Verb(NamedTuple):
         return self.words.rpartition(" ")[2]
 
 
-TAPE, TABLES, HOUSE = CHAPTERS
+TAPE, TABLES, RESEARCH, HOUSE = CHAPTERS
 
 VERBS = (
     Verb("demo", "Record a market, build its features and show them, start to end.", HOUSE, "demo:demo"),
@@ -75,6 +75,24 @@ VERBS = (
     Verb("lake", "The Parquet files.", TABLES),
     Verb("lake seal", "Write finished days as one sorted file each.", "", "lake:seal"),
     Verb("lake status", "Days, their state, files and bytes.", "", "lake:status"),
+    Verb("research", "Try many strategies, and learn which are luck.", RESEARCH),
+    Verb(
+        "research run", "A study, start to end: from prices to a verdict and its report.", "", "research:run"
+    ),
+    Verb("research generate", "Step 1: make random strategies.", "", "research:generate"),
+    Verb("research backtest", "Step 2: trade them all on the training part.", "", "research:backtest"),
+    Verb("research select", "Step 3: choose the best.", "", "research:select"),
+    Verb("research validate", "Step 4: does it hold on what it never saw?", "", "research:validate"),
+    Verb("research visualize", "Step 5: the plots and the report.", "", "research:visualize"),
+    Verb(
+        "research trials",
+        "Every strategy ever tried, counted by the data it was tried on.",
+        "",
+        "research:trials",
+    ),
+    Verb("research check", "Does a strategy of your own look into the future?", "", "research_check:check"),
+    Verb("etl", "Clean and resample days of data, in parallel.", RESEARCH),
+    Verb("etl run", "Process batches: a day, or a day of one symbol.", "", "etl:run"),
 )
 
 
