@@ -94,7 +94,7 @@ print(json.dumps(answer | {"also_reality_check_and_stepm": True}))
 def windows(n: int, seed: int = 42) -> tuple[Any, Any]:
     """``n`` pairs of windows, each pair once."""
     rng = np.random.default_rng(seed)
-    pairs = [(fast, slow) for fast in range(2, 60) for slow in range(fast + 5, 200)]
+    pairs = [(fast, slow) for fast in range(10, 60) for slow in range(fast + 10, 200)]
     chosen = np.array(pairs)[np.sort(rng.choice(len(pairs), n, replace=False))]
     return chosen[:, 0], chosen[:, 1]
 

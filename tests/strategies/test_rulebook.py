@@ -58,7 +58,7 @@ def test_every_strategy_with_an_array_has_its_own_column() -> None:
 
 def test_many_strategies_come_in_books_of_bounded_width() -> None:
     strategies = generate(300, seed=1)
-    books = list(rulebooks(strategies, 40))
+    books = list(rulebooks(strategies, 40, 1_000))
     assert [s for _, book in books for s in book.strategies] == list(strategies)
     assert [begin for begin, _ in books][1:] == list(np.cumsum([len(book) for _, book in books])[:-1])
     assert all(len(book.columns) <= 40 + 6 for _, book in books)

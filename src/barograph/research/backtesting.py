@@ -62,8 +62,8 @@ def backtest(
         prices: one symbol's bars.
         strategy: what is traded.
         costs: fees, slippage, lots, and the cash it begins with.
-        start: the first bar at whose close something may be decided; those before only warm the indicators
-        up. stop: the bar after the last one.
+        start: the first bar at whose close something may be decided; those before warm the indicators up.
+        stop: the bar after the last one.
 
     Raises:
         UsageError: fewer than two bars to trade on, a cost or a strategy out of its bounds.
@@ -94,8 +94,7 @@ def portfolio(
     Args:
         prices: of each symbol, with bars of one length; they are brought on one timeline.
         strategies: one for all, or one a symbol. ``size`` is a part of the whole equity: with all in (1.0)
-        the first to
-            enter takes everything.
+            the first to enter takes everything.
         costs, start, stop: as in :func:`backtest`, counted on the common timeline.
 
     Raises:

@@ -37,6 +37,8 @@ Progress = Callable[[int, int], object]
 
 MAX_COLUMNS = 2048
 """Columns of one table; strategies that need more are swept in several goes."""
+MAX_STRATEGIES = 16_384
+"""Strategies that are written down at once; the next ones are, while these are traded."""
 TABLE_BYTES = 24 << 20
 LONGEST_TILE = 4096
 SHORTEST_TILE = 256
@@ -83,8 +85,8 @@ def sweep(
         prices: one symbol's bars.
         strategies: N of them.
         costs: fees, slippage, lots, and the cash that each begins with.
-        start: the first bar at whose close something may be decided; those before only warm the indicators
-        up. stop: the bar after the last one.
+        start: the first bar at whose close something may be decided; those before warm the indicators up.
+        stop: the bar after the last one.
         workers: threads; None: one a processor. The result does not depend on it.
         max_periods: of ``Sweep.returns``; with more bars, a period is several of them.
         progress: see :data:`Progress`.
@@ -100,7 +102,7 @@ def sweep(
     returns, bases = np.empty((n, periods.count)), np.full(n, costs.cash)
     cost_row, done = cost_array(costs), 0
     with _pool(threads) as pool:
-        for begin, book in rulebooks(strategies, MAX_COLUMNS):
+        for begin, book in _ahead(rulebooks(strategies, MAX_COLUMNS, MAX_STRATEGIES), threads):
             rows = slice(begin, begin + len(book))
             fleet = Fleet(accounts[rows], returns[rows], bases[rows], periods.bars)
             for bars in _tiles(prices, book, fleet, cost_row, start, (pool, threads)):
@@ -123,6 +125,18 @@ def checked_range(prices: Prices, start: int, stop: int | None) -> int:
             "a backtest needs at least two bars"
         )
     return end
+
+
+def _ahead(books: Iterator[tuple[int, Rulebook]], threads: int) -> Iterator[tuple[int, Rulebook]]:
+    """``books``, each made while the one before is in use."""
+    if threads == 1:
+        yield from books
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="rulebook") as clerk:
+        coming = clerk.submit(next, books, None)
+        while (book := coming.result()) is not None:
+            coming = clerk.submit(next, books, None)
+            yield book
 
 
 @contextmanager

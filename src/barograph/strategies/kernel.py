@@ -255,12 +255,29 @@ class Fleet(NamedTuple):
 
 
 @compiled_part
+def bar_returns(equities: Floats, base: float, returns: Floats) -> None:
+    """Returns from close to close, the first from ``base``: the same divisions, several at once."""
+    n = min(len(equities), len(returns))
+    if n:
+        returns[0] = over(equities[0] - base, base) if base > 0.0 else 0.0
+    for k in range(1, n):
+        before = equities[k - 1]
+        gain = over(equities[k] - before, before if before > 0.0 else 1.0)
+        returns[k] = gain if before > 0.0 else 0.0
+
+
+@compiled_part
 def end_periods(fleet: Fleet, j: int, first: int, start: int, curve: Floats) -> None:
     """Returns of the periods that end within the chunk; 0 where nothing was left."""
     n, period = curve.shape[1], fleet.period
     p = max(first - start - 1, 0) // period
     end = start + (p + 1) * period - first
     base = fleet.bases[j]
+    if period == 1:
+        end = max(start + 1 - first, 0)
+        bar_returns(curve[EQUITIES, end:], base, fleet.returns[j, p:])
+        fleet.bases[j] = curve[EQUITIES, n - 1] if end < n else base
+        return
     while end < n and p < fleet.returns.shape[1]:
         equity = curve[EQUITIES, end]
         fleet.returns[j, p] = over(equity - base, base) if base > 0.0 else 0.0

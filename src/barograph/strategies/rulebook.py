@@ -30,8 +30,8 @@ class Rulebook:
         columns: the indicators that they look at, each once. The kernel's rows are those of the table that
             ``Indicators(columns)`` makes: zeros first, then these.
         arrays: conditions and terms.
-        signalled: places of the strategies that trade on an array from outside; ``Indicator("signal", k)`` is
-        the k-th's.
+        signalled: places of the strategies that trade on an array from outside; ``Indicator("signal", k)``
+            is the k-th's.
     """
 
     strategies: tuple[Strategy, ...]
@@ -43,11 +43,13 @@ class Rulebook:
         return len(self.strategies)
 
 
-def rulebooks(strategies: Sequence[Strategy], max_columns: int) -> Iterator[tuple[int, Rulebook]]:
-    """``strategies`` in rulebooks of about ``max_columns`` columns, each with the place of its first one."""
+def rulebooks(
+    strategies: Sequence[Strategy], max_columns: int, max_strategies: int
+) -> Iterator[tuple[int, Rulebook]]:
+    """``strategies`` in rulebooks of about so many columns, each with the place of its first strategy."""
     begun, writer = 0, _Writer()
     for j, strategy in enumerate(strategies):
-        if len(writer.places) > max_columns:
+        if len(writer.places) > max_columns or j - begun >= max_strategies:
             yield begun, writer.book(strategies[begun:j])
             begun, writer = j, _Writer()
         writer.add(strategy)
@@ -137,8 +139,8 @@ class Signals:
 
     Args:
         book: whose strategies.
-        bars: all of the data, where it is at hand: families that cannot work on a piece are asked once, for
-        all of it.
+        bars: all of the data, where it is at hand: families that cannot work on a piece are asked once,
+            for all of it.
     """
 
     def __init__(self, book: Rulebook, bars: Prices | None = None) -> None:
