@@ -166,7 +166,9 @@ def test_after_a_crash_what_was_committed_is_made_again_and_stands_once(tmp_path
     with following(tmp_path / "live") as house:
         house.put(RUN)
         house.caught_up(len(RUN))
-        shutil.copytree(tmp_path / "live", tmp_path / "crashed", ignore=shutil.ignore_patterns("*.lock"))
+        shutil.copytree(
+            tmp_path / "live", tmp_path / "crashed", ignore=shutil.ignore_patterns("*.lock", "*.tmp")
+        )
         assert house.finish()
     with following(tmp_path / "crashed") as again:
         assert again.follower.saved_pos == 0

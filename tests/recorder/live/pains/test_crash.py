@@ -16,7 +16,7 @@ AWAY_S = 200.0
 def crashed(it: Scene, data: Path) -> Path:
     """What is on disk of a recorder that dies now."""
     it.house.caught_up()
-    shutil.copytree(it.house.data, data, ignore=shutil.ignore_patterns("*.lock"))
+    shutil.copytree(it.house.data, data, ignore=shutil.ignore_patterns("*.lock", "*.tmp"))
     return data
 
 
