@@ -26,6 +26,7 @@ from barograph.research.outcome import (
     WalkForward,
 )
 from barograph.research.plan import Plan
+from barograph.research.recounting import simple_returns
 from barograph.research.selecting import SMALLER_IS_BETTER
 from barograph.rows import Floats
 from barograph.strategies.prices import Prices
@@ -52,6 +53,9 @@ _NOISE_STUDIES = (50, 19)
 
 _NOISE_CELLS = 2_500_000_000
 """Strategies times bars of all studies on noise together: about ten seconds' work."""
+
+MOST_RESAMPLED = 100_000
+"""Bars up to which the intervals are those of bars; beyond, of the sweep's longer periods."""
 
 _MOST_RANKED = 20_000
 """Strategies up to which the probability of overfitting is computed: each of 12,870 splits ranks them all."""
@@ -193,14 +197,20 @@ def overfitting(subject: Subject) -> Overfitting:
 
 
 def intervals(subject: Subject) -> dict[str, tuple[float, float]]:
-    """Of every metric of the selected strategy over the whole sample."""
+    """Of every metric of the selected strategy over the whole sample, per bar as the metrics themselves."""
     from barograph.research.honesty.intervals import Resampling
     from barograph.research.honesty.intervals import intervals as by_bootstrap
 
+    returns, market, per_year = subject.returns, subject.whole.market, subject.sweep_year
+    full = subject.best_whole
+    compounded = subject.plan.accounting == "compounded"
+    if compounded and subject.whole.period_bars > 1 and len(full.equity) <= MOST_RESAMPLED:
+        returns, per_year = simple_returns(full.equity), subject.periods_per_year
+        market = simple_returns(full.prices.close[full.start :])
     found = by_bootstrap(
-        subject.returns,
-        subject.sweep_year,
-        market=subject.whole.market,
+        returns,
+        per_year,
+        market=market,
         trades=subject.best_whole.trades,
         resampling=Resampling(seed=subject.plan.seed),
     )

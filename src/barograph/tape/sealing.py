@@ -37,7 +37,6 @@ from barograph.tape.layout import (
     pack_streams,
 )
 from barograph.tape.segments import RAW, SEALED, SEALING, segment_files, segment_path
-from barograph.threads import behind_others
 
 BLOCK_BYTES = 1 << 20
 log = get_logger()
@@ -194,7 +193,6 @@ class Sealer:
         self._thread.join()
 
     def _run(self) -> None:
-        behind_others()
         while (live := self._live.get()) is not None:
             for first_pos, path in segment_files(self._tape).items():
                 if first_pos < live and path.suffix == RAW and path not in self._damaged:

@@ -15,7 +15,6 @@ from barograph.clock import NS_PER_S, Clock, day_of
 from barograph.errors import BarographError
 from barograph.log import get_logger
 from barograph.recorder.live.memory import give_back
-from barograph.threads import behind_others
 
 GIVE_BACK_EVERY = 5
 """Rounds between two returns of memory to the system."""
@@ -75,7 +74,6 @@ class Housekeeper:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        behind_others()
         turns = max(round(self._tidy_s / self._compact_s), 1)
         turn = 0
         while not self._stop.wait(self._compact_s):
