@@ -56,6 +56,19 @@ class Columns(NamedTuple):
         buffer = self.buffer
         return [buffer[a:b] for a, b in zip(begin.tolist(), ends, strict=True)]
 
+    def stretches(self) -> list[bytes]:
+        """All payloads one after the other, in as few pieces as they lie in the buffer.
+
+        A segment holds millions: to take them singly would keep Python's lock from the threads that decode.
+        """
+        if not len(self.at):
+            return []
+        ends = self.at + self.length
+        breaks = np.flatnonzero(self.at[1:] != ends[:-1])
+        begins = self.at[np.concatenate(([0], breaks + 1))].tolist()
+        stops = ends[np.concatenate((breaks, [len(ends) - 1]))].tolist()
+        return [self.buffer[a:b] for a, b in zip(begins, stops, strict=True)]
+
 
 def compress(body: bytes, count: int, compressor: zstandard.ZstdCompressor) -> bytes:
     """The stored form of a raw body of ``count`` records under :attr:`Codec.ZSTD`."""

@@ -97,7 +97,7 @@ def _body(parts: list[Part], definitions: bytes) -> bytes:
         np.concatenate([c.stream for c in columns], dtype="<u4"),
         np.concatenate([c.kind for c in columns], dtype="u1"),
     ]
-    payloads = [payload for c in columns for payload in c.payloads(0, len(c.length))]
+    payloads = [stretch for c in columns for stretch in c.stretches()]
     return b"".join([*(column.tobytes() for column in numbers), definitions, *payloads])
 
 
