@@ -33,6 +33,10 @@ class Flag:
     """Came after its minute had been closed: the bar was revised."""
     REPAIRED = 32
     """Came by a refill over REST, not by the wire."""
+    DUPLICATE = 64
+    """In derived tables only (docs/etl.md): its whole key has come before."""
+    RANGE = 128
+    """In derived tables only: open, close, low and high contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)

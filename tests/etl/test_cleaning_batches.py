@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from barograph.etl.cleaning import DUPLICATE, RANGE, Cleaning, clean, counts, usable
+from barograph.etl.cleaning import Cleaning, clean, counts, usable
 from barograph.etl.sources import empty
 from barograph.tables import Flag
 
@@ -41,7 +41,7 @@ def candle(k: int, close: float = 100.0, **given: Any) -> dict[str, Any]:
         ({"price": 150.0}, Flag.OUTLIER),
         ({"price": 60.0}, Flag.OUTLIER),
         ({"price": 110.0}, 0),
-        ({"trade_id": 3}, DUPLICATE),
+        ({"trade_id": 3}, Flag.DUPLICATE),
         ({"recv_ts": 0}, Flag.FUTURE),
         ({"flags": Flag.LATE}, Flag.LATE),
     ],
@@ -58,7 +58,7 @@ def test_given_a_tick_its_flag_is_set(make: SimpleNamespace, given: dict[str, An
         ({"bid_price": 0.0}, Flag.NONPOSITIVE),
         ({"ask_size": -1.0}, Flag.NONPOSITIVE),
         ({"ask_size": None}, 0),
-        ({"seq": 1}, DUPLICATE),
+        ({"seq": 1}, Flag.DUPLICATE),
         ({"seq": None}, 0),
     ],
 )
@@ -74,13 +74,13 @@ def test_given_a_quote_its_flag_is_set(make: SimpleNamespace, given: dict[str, A
         ({"low": float("nan")}, Flag.NONPOSITIVE),
         ({"volume": -1.0}, Flag.NONPOSITIVE),
         ({"volume": None}, 0),
-        ({"high": 99.5}, RANGE),
-        ({"low": 100.5}, RANGE),
-        ({"high": 98.0, "low": 102.0}, RANGE),
+        ({"high": 99.5}, Flag.RANGE),
+        ({"low": 100.5}, Flag.RANGE),
+        ({"high": 98.0, "low": 102.0}, Flag.RANGE),
         ({"high": 150.0}, Flag.OUTLIER),
         ({"low": 60.0}, Flag.OUTLIER),
         ({"open": 150.0, "high": 150.0, "low": 150.0, "price": 150.0}, Flag.OUTLIER),
-        ({"timestamp": 0}, DUPLICATE),
+        ({"timestamp": 0}, Flag.DUPLICATE),
     ],
 )
 def test_given_a_candle_its_flag_is_set(make: SimpleNamespace, given: dict[str, Any], flag: int) -> None:
@@ -99,7 +99,7 @@ def test_given_rows_before_the_day_its_first_rows_are_judged_by_them(make: Simpl
     before = frame(make, "ticks", [make.tick(k) for k in range(51)])
     assert flags(make, "ticks", [make.tick(60, price=200.0)]) == [0]
     assert flags(make, "ticks", [make.tick(60, price=200.0)], before) == [Flag.OUTLIER]
-    assert flags(make, "ticks", [make.tick(60, trade_id=50)], before) == [DUPLICATE]
+    assert flags(make, "ticks", [make.tick(60, trade_id=50)], before) == [Flag.DUPLICATE]
 
 
 def test_given_two_venues_their_prices_are_not_compared(make: SimpleNamespace) -> None:

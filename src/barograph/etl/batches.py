@@ -10,6 +10,9 @@ from urllib.parse import quote
 from barograph.clock import DAY_US, day_start_us
 from barograph.errors import UsageError
 
+READ = ("ticks", "quotes", "market_microstructure", "candles")
+"""The tables that batches are made of."""
+
 
 class Batch(NamedTuple):
     """One symbol's UTC day, the smallest piece of work."""

@@ -37,9 +37,6 @@ from barograph.tables import Flag
 if TYPE_CHECKING:
     import polars as pl
 
-DUPLICATE = 64
-RANGE = 128
-
 FLAGS: Mapping[str, int] = {
     "nonpositive": Flag.NONPOSITIVE,
     "outlier": Flag.OUTLIER,
@@ -47,12 +44,12 @@ FLAGS: Mapping[str, int] = {
     "future": Flag.FUTURE,
     "late": Flag.LATE,
     "repaired": Flag.REPAIRED,
-    "duplicate": DUPLICATE,
-    "range": RANGE,
+    "duplicate": Flag.DUPLICATE,
+    "range": Flag.RANGE,
 }
 """Names of the bits of ``flags``, in derived tables."""
 
-UNUSABLE = Flag.NONPOSITIVE | Flag.CROSSED | DUPLICATE | RANGE
+UNUSABLE = Flag.NONPOSITIVE | Flag.CROSSED | Flag.DUPLICATE | Flag.RANGE
 """Rows with one of these make no bars."""
 
 LOOKS_BACK = WINDOW
@@ -150,7 +147,7 @@ def _candle_flags(rows: pl.DataFrame, how: Cleaning) -> Bits:
         outside = (high < np.maximum(np.maximum(open_, close), low)) | (low > np.minimum(open_, close))
     flags = _repeated(rows, [*_SERIES, "interval_s", "timestamp"])
     flags[bad] |= Flag.NONPOSITIVE
-    flags[outside & ~bad] |= RANGE
+    flags[outside & ~bad] |= Flag.RANGE
     flags[_far_candles(rows, prices, bad, how)] |= Flag.OUTLIER
     return flags
 
@@ -191,7 +188,7 @@ def _repeated(rows: pl.DataFrame, key: Sequence[str]) -> Bits:
 
     known = pl.all_horizontal(pl.col(name).is_not_null() for name in key)
     again = rows.select((known & ~pl.struct(key).is_first_distinct()).alias("again"))["again"]
-    return np.where(again.to_numpy(), np.int16(DUPLICATE), np.int16(0))
+    return np.where(again.to_numpy(), np.int16(Flag.DUPLICATE), np.int16(0))
 
 
 def _instruments(rows: pl.DataFrame) -> np.ndarray:

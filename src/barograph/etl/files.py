@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Self
 
 from barograph.clock import US_PER_S
 from barograph.errors import DataError
-from barograph.etl.batches import Batch
-from barograph.etl.sources import READ
+from barograph.etl.batches import READ, Batch
 from barograph.feeds.times import END_US
 from barograph.tables import TABLES
 

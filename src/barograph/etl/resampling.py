@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from barograph.bars.resample import parse_interval, resample, resample_ticks
 from barograph.clock import MINUTE_US, US_PER_S
-from barograph.etl.cleaning import DUPLICATE, Cleaning, usable
-from barograph.tables import MARKET_MICROSTRUCTURE
+from barograph.etl.cleaning import Cleaning, usable
+from barograph.tables import MARKET_MICROSTRUCTURE, Flag
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,7 +65,7 @@ def _of_ticks(day: dict[str, pl.DataFrame], every: str, interval_us: int, how: C
     rows = {
         # The kernel leaves out what it must not use by the other flags itself.
         table: day[table]
-        .filter((pl.col("flags") & DUPLICATE) == 0)
+        .filter((pl.col("flags") & Flag.DUPLICATE) == 0)
         .join(pl.concat(series).unique(), on=_SERIES, how="semi")
         for table in ("ticks", "quotes")
         if table in day

@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from barograph.clock import DAY_US
 from barograph.errors import UsageError
-from barograph.etl.batches import Batch
+from barograph.etl.batches import READ, Batch
 from barograph.store import Lake, Scan
 from barograph.store.reading import Day
 from barograph.tables import CANDLES, TABLES
 
 if TYPE_CHECKING:
     import polars as pl
-
-READ = ("ticks", "quotes", "market_microstructure", "candles")
-"""The tables that batches are made of."""
 
 DEFAULT_FILE = "btc_price_data.csv"
 LOOK_BACK_DAYS = 60

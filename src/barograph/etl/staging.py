@@ -6,30 +6,27 @@ their text, beside the day of the last good line before them.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from barograph.errors import DataError
+from barograph.etl.files import FileSource
 from barograph.feeds.candle_files import BadRow, CandleFrame, parse_candles
 from barograph.feeds.candles import Heading
 from barograph.store.durable import publish, storage_errors, temporary
+from barograph.text_files import open_text
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from barograph.etl.files import FileSource
-
-_GZIP = b"\x1f\x8b"
 _VERSION = 1
 _LONGEST_TEXT = 200
 _BLANK = ' \t\r\n,;"'
@@ -50,8 +47,6 @@ def staged(path: Path, name: str, symbol: str, staging: Path) -> FileSource:
     Raises:
         DataError: it is no file of candles, or has none that is good.
     """
-    from barograph.etl.files import FileSource
-
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     folder = staging / name / "staged"
@@ -127,7 +122,7 @@ def _frames(path: Path) -> Iterator[tuple[CandleFrame, dict[int, str]]]:
             texts[number] = line
             yield line
 
-    with _text(path) as lines:
+    with open_text(path) as lines:
         for frame in parse_candles(remembered(lines), venue="file", symbol="file"):
             yield frame, texts
             # The newest line has been read to see that the frame is full: it belongs to the next.
@@ -210,16 +205,3 @@ def _reject_schema() -> pa.Schema:
 
     texts = [(name, pa.string()) for name in ("kind", "reason", "text")]
     return pa.schema([("day", pa.date32()), ("line", pa.int64()), *texts])
-
-
-@contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
-    """The lines of a file, plain or gzipped."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        content = gzip.GzipFile(fileobj=raw) if packed else raw
-        try:
-            yield io.TextIOWrapper(content, encoding="utf-8", newline="")
-        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{path} cannot be read as text: {error}") from error

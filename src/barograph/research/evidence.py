@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from barograph.errors import BarographError, DataError, UsageError
+from barograph.research.honesty.criteria import stand_in
 from barograph.research.outcome import (
     Backtest,
     Honesty,
@@ -217,20 +218,11 @@ def intervals(subject: Subject) -> dict[str, tuple[float, float]]:
     return dict(found)
 
 
-def walked_by(select_by: str) -> str:
-    """The metric of the walk-forward: the one that chose, if returns alone tell it, or what comes near."""
-    from barograph.research.honesty.criteria import CRITERIA
-
-    if select_by in CRITERIA:
-        return select_by
-    return "win_rate_periods" if select_by == "win_rate" else "sharpe_ratio"
-
-
 def walk_forward(subject: Subject) -> tuple[WalkForward, ...]:
-    """Anchored and rolling, see :func:`walked_by`."""
+    """Anchored and rolling, by the metric that chose or its :func:`stand_in`."""
     from barograph.research.honesty.walk_forward import walk_forward as forward
 
-    by, year = walked_by(subject.plan.select_by), subject.sweep_year
+    by, year = stand_in(subject.plan.select_by), subject.sweep_year
     return tuple(
         forward(subject.whole, anchored=anchored, select_by=by, periods_per_year=year)
         for anchored in (True, False)

@@ -16,6 +16,7 @@ from barograph import __version__
 from barograph.errors import DataError
 from barograph.research import evidence, files, preparing, selecting
 from barograph.research.files import Stamp
+from barograph.research.honesty.criteria import stand_in
 from barograph.research.outcome import Backtest, Study, Sweep
 from barograph.research.parts import swept, traded, whole
 from barograph.research.plan import OVERFIT_DROP, Plan
@@ -199,7 +200,7 @@ def _study(selected: Selected, around: Surroundings, tries: int) -> Validated:
         tries=tries,
         chance_alone=evidence.chance_alone(subject),
         whole=full[2].metrics,
-        walked_by=evidence.walked_by(plan.select_by),
+        walked_by=stand_in(plan.select_by),
         idealised=generated.prices.idealised,
         costs_bps=plan.costs.fee_bps + plan.costs.slippage_bps,
         per_trade=plan.accounting == "per_trade",

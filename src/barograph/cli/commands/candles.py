@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from barograph.cli.options import DEFAULTS, Everywhere, Options
 from barograph.cli.output import write_object
 from barograph.cli.times import span_s
 from barograph.errors import DataError, UsageError
+from barograph.text_files import open_text
 
 if TYPE_CHECKING:
     from barograph.feeds.candle_files import BadRow, CandleFrame
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
 
 FEED = "candles"
 _SHOWN = 5
-_GZIP = b"\x1f\x8b"
 
 
 def import_(
@@ -90,22 +86,10 @@ def _seconds(interval: str | None) -> int | None:
 def _frames(file: Path, venue: str, symbol: str, seconds: int | None) -> Iterator[CandleFrame]:
     from barograph.feeds.candle_files import parse_candles
 
-    with _text(file) as lines:
-        yield from parse_candles(lines, venue=venue, symbol=symbol, interval_s=seconds)
-
-
-@contextmanager
-def _text(file: Path) -> Iterator[TextIO]:
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
-    with file.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        content = gzip.GzipFile(fileobj=raw) if packed else raw
-        try:
-            yield io.TextIOWrapper(content, encoding="utf-8", newline="")
-        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{file} cannot be read as text: {error}") from error
+    with open_text(file) as lines:
+        yield from parse_candles(lines, venue=venue, symbol=symbol, interval_s=seconds)
 
 
 def _tell_bad(bad: list[BadRow], common: Everywhere) -> None:

@@ -6,10 +6,7 @@ could have been filled, empty where it could not.
 
 from __future__ import annotations
 
-import gzip
-import io
 import math
-import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,8 +22,8 @@ from barograph.research.data.clean_csv import read_clean
 from barograph.research.data.source import Rows, Wanted, floats, ints
 from barograph.research.data.splits import parts
 from barograph.rows import Floats
+from barograph.text_files import open_text
 
-_GZIP = b"\x1f\x8b"
 _SHOWN = 3
 
 
@@ -126,14 +123,10 @@ def read_carefully(path: Path, wanted: Wanted) -> Rows:
 
 @contextmanager
 def _text(path: Path) -> Iterator[TextIO]:
-    with path.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
-        raw.seek(0)
-        content = gzip.GzipFile(fileobj=raw) if packed else raw
+    """The file's lines; what is wrong with them is told with its name."""
+    with open_text(path) as lines:
         try:
-            yield io.TextIOWrapper(content, encoding="utf-8", newline="")
-        except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(f"{path} cannot be read as text: {error}") from error
+            yield lines
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 

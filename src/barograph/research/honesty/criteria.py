@@ -23,6 +23,17 @@ _NOTHING_MOVED = 1e-12
 """Variance over mean square below which returns are one and the same number, but for rounding."""
 
 
+def stand_in(metric: str) -> str:
+    """``metric`` where returns alone tell it, else what comes nearest: they know nothing of trades.
+
+    >>> stand_in("cagr"), stand_in("win_rate"), stand_in("expectancy")
+    ('cagr', 'win_rate_periods', 'sharpe_ratio')
+    """
+    if metric == "win_rate":
+        return "win_rate_periods"
+    return metric if metric in CRITERIA else "sharpe_ratio"
+
+
 def _ratio(over: Floats, under: Floats) -> Floats:
     ratio: Floats = np.full(len(over), math.nan)
     np.divide(over, under, out=ratio, where=under > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from barograph.research.honesty.criteria import CRITERIA
+from barograph.research.honesty.criteria import stand_in
 from barograph.research.outcome import NoiseTest, Plateau, Study, WalkForward
 from barograph.research.plots import noise as noise_plot
 from barograph.research.plots import plateau as plateau_plot
@@ -23,7 +23,7 @@ def robustness(study: Study) -> str:
         _intervals(study) if honesty.intervals else absent("Bootstrap intervals", missing.get("intervals"))
     ]
     if honesty.walk_forward:
-        parts += [_walk(found, _walked_by(study.select_by)) for found in honesty.walk_forward]
+        parts += [_walk(found, stand_in(study.select_by)) for found in honesty.walk_forward]
     else:
         parts.append(absent("Walk-forward", missing.get("walk_forward")))
     parts.append(_side_by_side(study))
@@ -42,13 +42,6 @@ def _interval(study: Study, name: str, low: float, high: float) -> tuple[str, ..
     value = float(study.best_whole.metrics.get(name, float("nan")))
     shown = (fmt.label(name), *(fmt.metric(name, v) for v in (value, low, high)))
     return (*(escape(cell) for cell in shown), range_bar.draw(value, low, high))
-
-
-def _walked_by(select_by: str) -> str:
-    """By which metric it was walked: metrics of trades have none in windows of returns."""
-    if select_by == "win_rate":
-        return "win_rate_periods"
-    return select_by if select_by in CRITERIA else "sharpe_ratio"
 
 
 def _walk(found: WalkForward, metric: str) -> str:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from barograph.strategies.families.family import Family, Params, window
-from barograph.strategies.families.sma_cross import fast_below_slow
-from barograph.strategies.rules import Condition, Indicator, Rules
-
-
-def _rules(params: Params) -> Rules:
-    fast, slow = Indicator("ema", int(params["fast"])), Indicator("ema", int(params["slow"]))
-    above, below = Condition(fast, "above", 0.0, slow), Condition(fast, "below", 0.0, slow)
-    return Rules((above,), (below,), (below,), (above,))
-
+from barograph.strategies.families.crossing import crossing, fast_below_slow
+from barograph.strategies.families.family import Family, window
 
 EMA_CROSS = Family(
     name="ema_cross",
@@ -20,6 +12,6 @@ EMA_CROSS = Family(
         window("fast", "span of the fast average, in bars", 12, low=1, drawn=2, share=0.5),
         window("slow", "span of the slow average, in bars", 26, drawn=5),
     ),
-    rules=_rules,
+    rules=crossing("ema"),
     refuse=fast_below_slow,
 )

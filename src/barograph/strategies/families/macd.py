@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from barograph.strategies.families.crossing import fast_below_slow
 from barograph.strategies.families.family import Family, Params, window
-from barograph.strategies.families.sma_cross import fast_below_slow
 from barograph.strategies.rules import Condition, Indicator, Rules
 
 
