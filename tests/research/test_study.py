@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import barograph
-from barograph.errors import DataError, UsageError
+from barograph.errors import DataError, StorageError, UsageError
 from barograph.research import files, study
 from barograph.research.files import Directory
 from barograph.research.metrics import NAMES
@@ -356,3 +356,14 @@ def test_knowing_tomorrow_is_called_skill_and_the_ledger_takes_it_away(desk: Des
     assert later.honesty.luck is not None
     assert later.honesty.luck.repetitions == 10_000
     assert later.verdict.skill is False, later.verdict
+
+
+def test_tries_are_counted_before_anybody_can_see_what_came_out(desk: Desk) -> None:
+    (desk.folder / "R").mkdir()
+    (desk.folder / "R" / "results").write_bytes(
+        b""
+    )  # a file where a folder has to be: nothing can be written
+    with pytest.raises(StorageError, match="training_performance"):
+        study.run(plan(), desk.around("R", "ledger"))
+    (counted,) = Ledger(desk.folder / "ledger").counts()
+    assert counted.tries == 12

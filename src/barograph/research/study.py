@@ -125,10 +125,11 @@ def visualize(around: Surroundings, changes: Changes | None = None) -> Study:
 
 def _backtest(generated: Generated, around: Surroundings) -> Backtested:
     train = swept(generated, around, "training", stop=generated.split)
+    # Counted before anybody can see what came out: a crash in between must not give tries for nothing.
+    _record(generated, around, train, "train", generated.split)
     around.results.write_bytes(
         files.TRAINING, files.training_csv(generated.strategies, train, generated.stamp)
     )
-    _record(generated, around, train, "train", generated.split)
     return Backtested(generated, train)
 
 
