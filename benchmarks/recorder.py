@@ -184,6 +184,7 @@ def sustained(servers: Servers, recorder: Recording, rate: float, minutes: float
         lags.append(status["tables"]["lag_s"])
         memory.append((time.monotonic() - begun, recorder.rss_mb()))
     frames, cpu, elapsed = _frames(recorder) - frames_0, recorder.cpu_s() - cpu_0, time.monotonic() - begun
+    late_s = servers.say("report")["late_s"]
     servers.say("rate 0")
     recorder.until("catching up", recorder.caught_up)
     times, sizes = np.array(memory).T
@@ -196,6 +197,7 @@ def sustained(servers: Servers, recorder: Recording, rate: float, minutes: float
         "lag_s_p99": float(np.quantile(lags, 0.99)),
         "lag_s_max": max(lags),
         "seconds_with_lag_above_1_s": sum(lag > 1.0 for lag in lags),
+        "servers_late_s_max": late_s,
         "rss_mb_max": float(sizes.max()),
         "rss_mb_an_hour": float(np.polyfit(times, sizes, 1)[0] * 3600),
         "rss_mb_first_last": [float(sizes[:30].mean()), float(sizes[-30:].mean())],

@@ -10,7 +10,8 @@ Prints one line of JSON with the addresses, then answers each command with one l
 ``act NAME VENUE``  a fault of ``barograph.testing.acts`` on each connection of a venue; ``close:1012 VENUE``
 ``newest``          the number of each symbol's newest trade
 ``faults VENUE {}`` set lasting faults of one venue
-``report``          what was made, by venue, symbol, channel and minute; frames handed; processor time
+``report``          what was made, by venue, symbol, channel and minute; frames handed; processor time; how
+                    late the servers themselves have been at the most since the last ``rate``
 ``quit``            end
 
 With ``--log`` each venue keeps its log in a file of that folder, and a server that is begun again
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import sys
 import time
@@ -44,6 +46,7 @@ class Venues:
         self.servers = servers
         self.rate = 0.0
         self.only = ""
+        self.late_s = 0.0
         self._due = 0.0
         self._turn = 0
         self._quotes_due = 0.0
@@ -55,6 +58,7 @@ class Venues:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             self._due += self.rate * (now - last)
+            self.late_s = max(self.late_s, now - last - TICK_S)
             last = now
             count = int(self._due)
             self._due -= count
@@ -82,7 +86,7 @@ class Venues:
         """Do what a line says."""
         word, _, rest = line.strip().partition(" ")
         if word == "rate":
-            self.rate = float(rest)
+            self.rate, self.late_s = float(rest), 0.0
         elif word == "only":
             self.only = "" if rest == "all" else rest.split()[0]
         elif word == "burst":
@@ -114,6 +118,7 @@ class Venues:
         """What every venue made, and what it cost."""
         return {
             "cpu_s": time.process_time(),
+            "late_s": self.late_s,
             "venues": {
                 name: {
                     "made": _rows(server.log.counts_made().items()),
@@ -175,6 +180,9 @@ def main() -> None:
     parser.add_argument("--keep", type=int, default=200_000, help="events of each symbol that are remembered")
     parser.add_argument("--ahead-s", type=float, default=0.0, help="set the venues' clocks ahead")
     given = parser.parse_args()
+    # Millions of events are remembered, and each look through them for cycles stops the venues for a second:
+    # what was due then came as one burst, and the recorder's lag was measured against that.
+    gc.disable()
     ports = given.ports or [0] * len(given.venues)
     asyncio.run(serve(given.venues, ports, given.log, given.keep, given.ahead_s))
 

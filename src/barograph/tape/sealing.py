@@ -11,7 +11,8 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +40,13 @@ from barograph.tape.layout import (
 from barograph.tape.segments import RAW, SEALED, SEALING, segment_files, segment_path
 
 BLOCK_BYTES = 1 << 20
+REST = 4.0
+"""How long a sealer rests after each block, in times of what the block took: nobody waits for it, and
+threads that decode want the interpreter."""
+
+Pause = Callable[[float], object]
+"""Called after each block with the seconds that it took."""
+
 log = get_logger()
 
 
@@ -101,10 +109,10 @@ def _body(parts: list[Part], definitions: bytes) -> bytes:
     return b"".join([*(column.tobytes() for column in numbers), definitions, *payloads])
 
 
-def seal(raw: Path) -> Path:
+def seal(raw: Path, pause: Pause | None = None) -> Path:
     """Put the sealed form of the rolled segment ``raw`` in its place; return its path.
 
-    Memory is bounded by the segment's largest block.
+    Memory is bounded by the segment's largest block. ``pause`` may rest after each block.
 
     Raises:
         TapeCorrupt: ``raw`` is damaged; it stays as it is.
@@ -113,7 +121,7 @@ def seal(raw: Path) -> Path:
     temporary, sealed = raw.with_suffix(SEALING), raw.with_suffix(SEALED)
     try:
         with BlockReader(raw) as source, temporary.open("wb") as file:
-            _copy(source, SealedFile(file, source))
+            _copy(source, SealedFile(file, source), pause)
         temporary.replace(sealed)
         sync_directory(raw.parent)
         raw.unlink()
@@ -126,9 +134,10 @@ def seal(raw: Path) -> Path:
     return sealed
 
 
-def _copy(source: BlockReader, target: SealedFile) -> None:
+def _copy(source: BlockReader, target: SealedFile, pause: Pause | None) -> None:
     waiting: list[Part] = []
     size = 0
+    begun_s = time.monotonic()
     while parts := source.read():
         for piece in chain.from_iterable(map(_pieces, parts)):
             more = int(piece.columns.length.sum(dtype=np.int64)) + COLUMN_BYTES * len(piece.columns.length)
@@ -137,6 +146,9 @@ def _copy(source: BlockReader, target: SealedFile) -> None:
                 waiting, size = [], 0
             waiting.append(piece)
             size += more
+        if pause is not None:
+            pause(time.monotonic() - begun_s)
+            begun_s = time.monotonic()
     if source.fault:
         raise TapeCorrupt(f"{source.path}: damaged at offset {source.offset}: {source.fault}; {REMEDY}")
     if waiting:
@@ -174,12 +186,16 @@ def clean(tape: Path) -> None:
 
 
 class Sealer:
-    """Seals rolled segments, one at a time, in a thread of its own."""
+    """Seals rolled segments, one at a time, in a thread of its own.
+
+    It takes its time, unless segments come faster than it seals, or somebody waits for it to end.
+    """
 
     def __init__(self, tape: Path) -> None:
         self._tape = tape
         self._live: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._damaged: set[Path] = set()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tape-seal", daemon=True)
         self._thread.start()
 
@@ -189,6 +205,7 @@ class Sealer:
 
     def close(self) -> None:
         """Wait until all that was asked for is sealed."""
+        self._closing.set()
         self._live.put(None)
         self._thread.join()
 
@@ -201,9 +218,13 @@ class Sealer:
     def _seal(self, raw: Path) -> None:
         """Seal ``raw``. A refusal is no harm to the tape: the raw segment stays, and is tried again."""
         try:
-            seal(raw)
+            seal(raw, self._rest)
         except DataError as error:
             self._damaged.add(raw)
             log.error("tape.seal_damaged", path=str(raw), error=str(error))  # noqa: TRY400 the message says it all
         except StorageError as error:
             log.warning("tape.seal_later", path=str(raw), error=str(error))
+
+    def _rest(self, worked_s: float) -> None:
+        if self._live.empty():
+            self._closing.wait(REST * worked_s)

@@ -22,8 +22,10 @@ from barograph.recorder.live.stats import JournalStats
 from barograph.records import Kind, Stream
 from barograph.tape import TapeWriter
 
-DRAIN_S = 0.005
-"""How long records may wait for others, to go in one block."""
+DRAIN_S = (0.001, 0.005)
+"""How long records may wait for others, to go in one block: while few come, and while many do."""
+MANY = 50
+"""So many records in a block are many: tens of thousands a second, of which each block saves a call."""
 BLOCK_RECORDS = 8192
 BLOCK_BYTES = 4 << 20
 RECORD_BYTES = 64
@@ -202,15 +204,18 @@ class Journal:
     # The thread.
 
     def _work(self) -> None:
+        records = 0
         while not self._give_up.is_set():
             self._something.wait()
-            self._hurry.wait(DRAIN_S)
+            self._hurry.wait(DRAIN_S[records >= MANY])
             self._something.clear()
             if not self._closing.is_set():
                 self._hurry.clear()
             with self._lock:
                 runs, self._runs = self._runs, _Runs()
+            records = 0
             for block in _blocks(runs):
+                records += len(block)
                 self._append(block)
             if self._closing.is_set() and not self._records:
                 return
