@@ -123,7 +123,9 @@ def test_the_hash_hangs_on_every_bar_and_on_nothing_else(tmp_path: Path, written
         hashes.add(load(tmp_path / "changed.parquet").data_hash)
     candles().with_columns(exec_price=pl.col("open")).write_parquet(tmp_path / "exec.parquet")
     hashes.add(load(tmp_path / "exec.parquet").data_hash)
-    assert len(hashes) == 5
+    candles().with_columns(bid_ask_spread=pl.lit(0.1)).write_parquet(tmp_path / "spread.parquet")
+    hashes.add(load(tmp_path / "spread.parquet").data_hash)
+    assert len(hashes) == 6
 
 
 def test_a_column_of_prices_alone_makes_bars(tmp_path: Path) -> None:
@@ -193,10 +195,15 @@ def test_unknown_bars_stay_as_unknown_bars(tmp_path: Path) -> None:
     assert found.rows_dropped == 0
 
 
-def test_a_split_and_an_exec_price_are_read_from_both_kinds_of_file(tmp_path: Path) -> None:
+def test_a_split_an_exec_price_and_a_spread_are_read_from_both_kinds_of_file(tmp_path: Path) -> None:
     parts = ["train"] * 30 + ["Validation"] * 20
     fills = [math.nan if k % 7 == 0 else 100.0 + k for k in range(50)]
-    made = candles().with_columns(split=pl.Series(parts), exec_price=pl.Series(fills).fill_nan(None))
+    spreads = [math.nan if k % 5 == 0 else 0.01 * k for k in range(50)]
+    made = candles().with_columns(
+        split=pl.Series(parts),
+        exec_price=pl.Series(fills).fill_nan(None),
+        bid_ask_spread=pl.Series(spreads).fill_nan(None),
+    )
     made.write_parquet(tmp_path / "s.parquet")
     lines = as_text(made, "%Y-%m-%d %H:%M:%S").write_csv().splitlines()
     (tmp_path / "s.csv").write_text("\n".join([*lines[:5], "nonsense", "", *lines[5:]]))
@@ -205,6 +212,8 @@ def test_a_split_and_an_exec_price_are_read_from_both_kinds_of_file(tmp_path: Pa
         assert found.split is not None
         assert found.split.tolist() == [0] * 30 + [1] * 20
         assert np.array_equal(found.prices.fill_price, fills, equal_nan=True)
+        assert found.prices.spread is not None
+        assert np.array_equal(found.prices.spread, spreads, equal_nan=True)
     assert stored.data_hash == read.data_hash
     assert (read.rows_dropped, read.prices.idealised) == (1, False)
 

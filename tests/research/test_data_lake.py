@@ -15,8 +15,11 @@ from barograph.bars.resample import resample_ticks
 from barograph.clock import MINUTE_US, from_us, to_us
 from barograph.errors import DataError, UsageError
 from barograph.market import connect
+from barograph.research.backtesting import backtest
 from barograph.research.data import lake, load
 from barograph.store import Commit, Lake
+from barograph.strategies.strategy import Strategy
+from barograph.strategies.trading import Costs
 from barograph.tables import TABLES
 
 START_US = to_us(datetime(2024, 8, 8, tzinfo=UTC))
@@ -191,3 +194,33 @@ def test_a_symbol_must_be_told_from_others(data: Path, symbol, told) -> None:
 def test_a_time_without_bars_is_told(data: Path) -> None:
     with pytest.raises(DataError, match="no bars in the time asked for: 2025-01-01 to the end"):
         load(data, "ETH-USD", start="2025-01-01")
+
+
+def test_recorded_minutes_have_the_spread_between_the_last_quotes(tmp_path: Path) -> None:
+    n = np.arange(30)
+    spread = np.where(n % 7 == 3, np.nan, 0.1 + 0.01 * n)
+    made = table(
+        "market_microstructure",
+        timestamp=START_US + n * MINUTE_US,
+        venue="kraken",
+        symbol="ETH-USD",
+        trade_count=np.ones(30, dtype=np.int64),
+        **dict.fromkeys(("open", "high", "low", "price", "exec_price"), 100.0 + n),
+        bid_price=100.0 + n,
+        ask_price=100.0 + n + spread,
+        bid_ask_spread=spread,
+    )
+    with_lake = Lake(tmp_path / "lake")
+    with_lake.commit(Commit(0, 30, {"market_microstructure": made}))
+    with_lake.close()
+    found = load(tmp_path, "ETH-USD").prices
+    assert found.spread is not None
+    np.testing.assert_array_equal(found.spread, spread)
+    longer = load(tmp_path, "ETH-USD", "5m").prices
+    assert longer.spread is not None
+    np.testing.assert_allclose(longer.spread, spread[4::5])
+    in_and_out = Strategy(family="signals", params={"signals": "0110" * 7})
+    paid, free = (backtest(found, in_and_out, Costs(spread=spread)).trades for spread in (True, False))
+    assert len(paid) == 7
+    assert (paid["entry_price"] > free["entry_price"]).all()
+    assert (paid["exit_price"] < free["exit_price"]).all()

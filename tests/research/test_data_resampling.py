@@ -63,6 +63,13 @@ def test_the_fill_is_the_first_that_there_was() -> None:
     assert np.array_equal(made.exec_price, [7.0, np.nan, np.nan, 9.0], equal_nan=True)
 
 
+def test_the_spread_is_the_last_that_was_known() -> None:
+    spreads = np.array([0.1, 0.2, np.nan, np.nan, np.nan, 0.3, 0.4, 0.5])
+    made = longer(rows([0, 1, 2, 5, 6, 10, 15, 16], spread=spreads), MINUTE_US, 5 * MINUTE_US)
+    assert made.spread is not None
+    assert np.array_equal(made.spread, [0.2, np.nan, 0.3, 0.5], equal_nan=True)
+
+
 def test_unknown_rows_do_not_count_and_make_no_bar() -> None:
     base = rows([0, 1, 5, 6, 10])
     for column in (base.open, base.high, base.low, base.close):

@@ -193,6 +193,7 @@ def test_too_little_data_is_refused_with_the_numbers(desk: Desk) -> None:
         ({"costs": Costs(fee_bps=-1)}, "fee_bps is -1"),
         ({"costs": Costs(cash=0)}, "cash is 0"),
         ({"accounting": "per_trade"}, "no costs"),
+        ({"accounting": "per_trade", "costs": Costs(fee_bps=0.0, spread=True)}, "spread is true"),
         ({"select_by": "profit"}, "win_rate"),
         ({"families": ("nothing",)}, "nothing"),
     ],

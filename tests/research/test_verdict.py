@@ -35,7 +35,7 @@ def case(p: float = 0.5, **changes: Any) -> Case:
         "whole": {"sharpe_ratio": 2.14, "num_trades": 100.0},
         "walked_by": "win_rate_periods",
         "idealised": False,
-        "costs_bps": 10.0,
+        "free": False,
         "per_trade": False,
     }
     return Case(**(facts | changes))
@@ -106,7 +106,7 @@ def test_headlines(changes: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"costs_bps": 0.0}, "no costs were charged"),
+        ({"free": True}, "no costs were charged"),
         ({"per_trade": True}, "per_trade"),
         ({"idealised": True}, "idealised"),
         ({"whole": {"sharpe_ratio": 1.0, "num_trades": 7.0}}, "only 7 trades"),

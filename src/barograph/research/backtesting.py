@@ -18,6 +18,7 @@ from barograph.research.outcome import Backtest, Metrics
 from barograph.research.sweeping import Progress, checked_range, sweep
 from barograph.rows import Floats
 from barograph.strategies.fills import MARKS
+from barograph.strategies.guard import NO_BOUNDS, Bounds
 from barograph.strategies.prices import Prices
 from barograph.strategies.rulebook import Signals, rulebook
 from barograph.strategies.strategy import Strategy
@@ -54,7 +55,13 @@ class Portfolio:
 
 
 def backtest(
-    prices: Prices, strategy: Strategy, costs: Costs, *, start: int = 0, stop: int | None = None
+    prices: Prices,
+    strategy: Strategy,
+    costs: Costs,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    bounds: Bounds = NO_BOUNDS,
 ) -> Backtest:
     """One strategy in full: equity, positions and every trade.
 
@@ -64,11 +71,12 @@ def backtest(
         costs: fees, slippage, lots, and the cash it begins with.
         start: the first bar at whose close something may be decided; those before warm the indicators up.
         stop: the bar after the last one.
+        bounds: what the account allows itself.
 
     Raises:
         UsageError: fewer than two bars to trade on, a cost or a strategy out of its bounds.
     """
-    found = portfolio([prices], strategy, costs, start=start, stop=stop)
+    found = portfolio([prices], strategy, costs, start=start, stop=stop, bounds=bounds)
     return Backtest(
         strategy=strategy,
         prices=prices if stop is None else prices.take(slice(0, stop)),
@@ -88,6 +96,7 @@ def portfolio(
     *,
     start: int = 0,
     stop: int | None = None,
+    bounds: Bounds = NO_BOUNDS,
 ) -> Portfolio:
     """Several symbols with shared cash; entries are made in the order of the symbols, while there is cash.
 
@@ -95,7 +104,7 @@ def portfolio(
         prices: of each symbol, with bars of one length; they are brought on one timeline.
         strategies: one for all, or one a symbol. ``size`` is a part of the whole equity: with all in (1.0)
             the first to enter takes everything.
-        costs, start, stop: as in :func:`backtest`, counted on the common timeline.
+        costs, start, stop, bounds: as in :func:`backtest`, counted on the common timeline.
 
     Raises:
         UsageError: a symbol twice or without a strategy, bars of different lengths, or as :func:`backtest`.
@@ -108,7 +117,7 @@ def portfolio(
     end = checked_range(laid[0], start, stop)
     laid = tuple(p.take(slice(0, end)) for p in laid)
     signals = [Signals(rulebook([one]), p).of(p, 0) for one, p in zip(chosen, laid, strict=True)]
-    trader = Trader(chosen, costs, laid[0].interval_us, symbols, start)
+    trader = Trader(chosen, costs, laid[0].interval_us, symbols, start, bounds)
     advanced = trader.advance(laid, signals)
     trades = np.concatenate([advanced.trades, trader.open_trades()])
     trades = trades[np.lexsort((trades["symbol"], trades["entry_bar"]))]

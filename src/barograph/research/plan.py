@@ -84,6 +84,8 @@ def _wrong_costs(costs: Costs, accounting: Accounting) -> str:
             return f"{name} is {value:g}; it must be at least 0 and below 10000 (the whole price)"
     if not 0 < costs.cash < math.inf:
         return f"cash is {costs.cash:g}; it must be above 0"
+    if accounting == "per_trade" and costs.spread:
+        return "per_trade accounting knows no costs, but spread is true; leave it out"
     if accounting == "per_trade" and (costs.fee_bps or costs.slippage_bps):
         return (
             f"per_trade accounting knows no costs, but fee_bps is {costs.fee_bps:g} and slippage_bps "

@@ -203,7 +203,7 @@ def _study(selected: Selected, around: Surroundings, tries: int) -> Validated:
         whole=full[2].metrics,
         walked_by=stand_in(plan.select_by),
         idealised=generated.prices.idealised,
-        costs_bps=plan.costs.fee_bps + plan.costs.slippage_bps,
+        free=not (plan.costs.fee_bps or plan.costs.slippage_bps or plan.costs.spread),
         per_trade=plan.accounting == "per_trade",
     )
     study = Study(

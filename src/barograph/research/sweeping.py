@@ -100,12 +100,12 @@ def sweep(
     periods = periods_of(start, stop, n, max_periods)
     accounts = new_accounts(n, costs.cash, [prices.idealised])
     returns, bases = np.empty((n, periods.count)), np.full(n, costs.cash)
-    cost_row, done = cost_array(costs), 0
+    done = 0
     with _pool(threads) as pool:
         for begin, book in _ahead(rulebooks(strategies, MAX_COLUMNS, MAX_STRATEGIES), threads):
             rows = slice(begin, begin + len(book))
             fleet = Fleet(accounts[rows], returns[rows], bases[rows], periods.bars)
-            for bars in _tiles(prices, book, fleet, cost_row, start, (pool, threads)):
+            for bars in _tiles(prices, book, fleet, costs, start, (pool, threads)):
                 done += bars * len(book)
                 if progress is not None:
                     progress(done, stop * n)
@@ -152,18 +152,19 @@ def _tiles(
     prices: Prices,
     book: Rulebook,
     fleet: Fleet,
-    cost_row: Floats,
+    costs: Costs,
     start: int,
     threads: tuple[Executor | None, int],
 ) -> Iterator[int]:
     """Trade tile after tile; how many bars each had."""
     pool, n_threads = threads
     table = _Table(book, prices, n_threads)
-    last, arrays = np.zeros(1), table.arrays(book.arrays)
+    last, arrays, cost_row = np.zeros(1), table.arrays(book.arrays), cost_array(costs)
+    half_spreads = np.zeros(1) if costs.spread else None
     for first in range(0, len(prices), table.tile):
         tile = prices.take(slice(first, first + table.tile))
         rows = table.advance(tile, first, pool)
-        chunk = Chunk(stretch([tile], last), first, start, cost_row)
+        chunk = Chunk(stretch([tile], last, half_spreads), first, start, cost_row)
         trade = partial(_trade, fleet, arrays, rows, chunk)
         _all(pool, trade, _shares(len(book), n_threads))
         yield len(tile)

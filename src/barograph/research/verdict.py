@@ -41,7 +41,7 @@ class Case(NamedTuple):
         whole: its metrics over the whole sample.
         walked_by: the metric of the walk-forward.
         idealised: fills at the next open for want of a price that could be had.
-        costs_bps: of a fill, fee and slippage together.
+        free: whether fills cost nothing: no fee, no slippage, no spread.
         per_trade: whether the classic accounting was used.
     """
 
@@ -54,7 +54,7 @@ class Case(NamedTuple):
     whole: Metrics
     walked_by: str
     idealised: bool
-    costs_bps: float
+    free: bool
     per_trade: bool
 
     @property
@@ -197,7 +197,7 @@ def _told_trading(case: Case) -> Iterator[str]:
         yield f"it closed only {closed}, too few to say much about any of its metrics"
     if case.per_trade:
         yield "per_trade accounting: no costs, and fills at the very close that was looked at"
-    elif case.costs_bps == 0:
+    elif case.free:
         yield "no costs were charged; --fee-bps and --slippage-bps set them"
     if case.idealised and not case.per_trade:
         yield "fills are idealised: at the next bar's open, since the data has no price that could be had"

@@ -50,24 +50,44 @@ LOWEST = 9
 HIGHEST = 10
 AT_OPEN = 11
 """1 where fills are at the bar's open, so that the rest of the bar comes after the fill."""
-WRITTEN = 12
+BUDGET = 12
+"""The most that an entry may commit, in money; inf: no bound."""
+WHY = 13
+"""Reason for which the position has to be left, whatever the strategy wants; 0: it need not."""
+DECIDED = 14
+"""Bar at whose close ``TARGET`` was last changed; kept where there is a journal."""
+ENTRY_DECIDED = 15
+"""The same, of the position that is held."""
+HALF_SPREAD = 16
+"""Half of the last known bid-ask spread; 0 before the first."""
+WRITTEN = 17
 """Of the first symbol: trades in the journal."""
-SLOT = 13
+SLOT = 18
 
-SIGNAL, STOP_LOSS, TAKE_PROFIT, REVERSE, OPEN, RUIN = range(len(REASONS))
+SIGNAL, STOP_LOSS, TAKE_PROFIT, REVERSE, OPEN, RUIN, TIME, LIMIT, FLATTEN = range(len(REASONS))
 
-OPENS, LOWS, HIGHS, FILLS, MARKS, GAINS = range(6)
-"""Columns of S symbols, (6, S, n): NaN where unknown.
+OPENS, LOWS, HIGHS, FILLS, MARKS, GAINS, HALF_SPREADS = range(7)
+"""Columns of S symbols, (7, S, n): NaN where unknown.
 
 ``MARKS`` are the last known closes, 0 before the first; row 0 of ``GAINS`` the returns of holding the market.
+``HALF_SPREADS`` are what a fill pays beside slippage: known before the bar, and never NaN.
 """
+COLUMNS = 7
 
 FIELDS = len(TRADE.fields or ())
-"""Width of a journal, (J, FIELDS): closed trades as rows of TRADE. With J = 0 nothing is written."""
+EXTRAS = 4
+"""Columns of a journal after those of TRADE: entry fee, exit fee, and the bars that decided both."""
+WIDTH = FIELDS + EXTRAS
+"""Width of a journal, (J, WIDTH): closed trades as rows of TRADE, and what their fills say beyond.
+
+With J = 0 nothing is written.
+"""
 
 
 class Terms(NamedTuple):
-    """How one strategy is traded, and at what cost. Fractions; ``stop_loss`` and ``take_profit`` inf:
+    """How one strategy is traded, and at what cost, at one bar.
+
+    Fractions, but for ``lot`` and ``half_spread``; ``stop_loss``, ``take_profit`` and ``max_exposure`` inf:
     none.
     """
 
@@ -77,12 +97,15 @@ class Terms(NamedTuple):
     fee: float
     slippage: float
     lot: float
+    max_exposure: float
+    half_spread: float
 
 
 def new_accounts(n: int, cash: float, at_open: list[bool]) -> Floats:
     """(n, TALLIES + S * SLOT) accounts that have not begun yet; ``at_open`` of each symbol."""
     slots = np.zeros((n, len(at_open), SLOT))
     slots[:, :, AT_OPEN] = at_open
+    slots[:, :, BUDGET] = np.inf
     return np.hstack([new_books(n, cash), slots.reshape(n, len(at_open) * SLOT)])
 
 
@@ -121,11 +144,36 @@ def free_cash(account: Floats) -> float:
 
 
 @compiled_part
+def gross(account: Floats) -> float:
+    """What all positions are worth at the last known closes, long and short alike."""
+    total = 0.0
+    slot = TALLIES
+    while slot < len(account):
+        total += abs(account[slot + QUANTITY]) * account[slot + MARK]
+        slot += SLOT
+    return total
+
+
+@compiled_part
+def paid(price: float, side: float, terms: Terms) -> float:
+    """What a buy (side +1) or a sell (-1) really gets at ``price``.
+
+    The price stands for the middle; half of the spread leads to the other side of the book, but no further
+    than half of what slippage leaves, so that nonsense in a quote does not sell for nothing.
+    """
+    slipped = price * (1.0 + side * terms.slippage)
+    return slipped + side * min(terms.half_spread, 0.5 * slipped)
+
+
+@compiled_part
 def enter(account: Floats, slot: int, side: float, price: float, terms: Terms, bar: int) -> None:
     """Take a position where none is held, at ``price`` before slippage; none where money is lacking."""
-    price *= 1.0 + side * terms.slippage
+    price = paid(price, side, terms)
     equity = account[CASH] + worth(account)
     budget = min(terms.size * equity, free_cash(account))
+    budget = min(budget, account[slot + BUDGET])
+    if terms.max_exposure < math.inf:
+        budget = min(budget, terms.max_exposure * equity - gross(account))
     quantity = max(over(budget, price * (1.0 + terms.fee)), 0.0)
     if terms.lot > 0.0:
         quantity = math.floor(over(quantity, terms.lot)) * terms.lot
@@ -142,6 +190,7 @@ def enter(account: Floats, slot: int, side: float, price: float, terms: Terms, b
     account[slot + ENTRY_PRICE] = price
     account[slot + ENTRY_FEE] = fee
     account[slot + ENTRY_BAR] = bar
+    account[slot + ENTRY_DECIDED] = account[slot + DECIDED]
     below, above = (
         (terms.stop_loss, terms.take_profit) if side > 0.0 else (terms.take_profit, terms.stop_loss)
     )
@@ -152,14 +201,17 @@ def enter(account: Floats, slot: int, side: float, price: float, terms: Terms, b
 
 
 @compiled_part
-def leave(account: Floats, slot: int, price: float, terms: Terms, bar: int) -> tuple[float, float, float]:
-    """Close a position at ``price`` before slippage; ``(price, fees, profit)`` of the trade."""
+def leave(
+    account: Floats, slot: int, price: float, terms: Terms, bar: int
+) -> tuple[float, float, float, float]:
+    """Close a position at ``price`` before slippage; ``(price, exit fee, fees, profit)`` of the trade."""
     quantity = account[slot + QUANTITY]
     side = 1.0 if quantity > 0.0 else -1.0
-    price *= 1.0 - side * terms.slippage
+    price = paid(price, -side, terms)
     value, entry = quantity * price, quantity * account[slot + ENTRY_PRICE]
     fee = abs(value) * terms.fee
     account[slot + QUANTITY] = 0.0
+    account[slot + WHY] = 0.0
     equity = account[CASH] + (worth(account) + value)
     if equity > 0.0:
         account[TURNOVER] += over(abs(value), equity)
@@ -170,7 +222,7 @@ def leave(account: Floats, slot: int, price: float, terms: Terms, bar: int) -> t
     fees = account[slot + ENTRY_FEE] + fee
     profit = value - entry - fees
     count(account, profit, over(profit, abs(entry)), bar - account[slot + ENTRY_BAR])
-    return price, fees, profit
+    return price, fee, fees, profit
 
 
 @compiled_part
@@ -230,3 +282,6 @@ def write(account: Floats, slot: int, row: Floats, bar: int, reason: int) -> Non
     row[3], row[4] = account[slot + ENTRY_BAR], bar
     row[5], row[7] = account[slot + ENTRY_PRICE], abs(quantity)
     row[10], row[11] = account[slot + LOWEST], account[slot + HIGHEST]
+    by_close = reason not in (STOP_LOSS, TAKE_PROFIT, RUIN)
+    row[FIELDS], row[FIELDS + 2] = account[slot + ENTRY_FEE], account[slot + ENTRY_DECIDED]
+    row[FIELDS + 3] = account[slot + DECIDED] if by_close else -1.0

@@ -13,6 +13,7 @@ Any chunking gives the same bits, for everything happens bar by bar and every su
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +23,13 @@ from barograph.rows import Floats
 from barograph.strategies.decisions import Conditions, Masks, decide, evaluate, warm
 from barograph.strategies.fills import (
     AT_OPEN,
+    DECIDED,
     ENTRY_BAR,
+    FIELDS,
     FILLS,
     FRESHNESS,
     GAINS,
+    HALF_SPREADS,
     HIGHS,
     LOWER,
     LOWS,
@@ -35,10 +39,10 @@ from barograph.strategies.fills import (
     QUANTITY,
     REVERSE,
     RUIN,
-    SIGNAL,
     SLOT,
     TARGET,
     UPPER,
+    WHY,
     WRITTEN,
     Terms,
     enter,
@@ -57,10 +61,10 @@ class Chunk(NamedTuple):
     """n bars of S symbols, and what is the same for everybody.
 
     Attributes:
-        columns: (6, S, n), see ``fills``.
+        columns: (7, S, n), see ``fills``.
         first: number of the bar in row 0.
         start: number of the bar at whose close the first decision is made.
-        costs: (fee, slippage, lot).
+        costs: (fee, slippage, lot, max_exposure), see ``rulebook.cost_array``.
     """
 
     columns: Floats
@@ -70,9 +74,10 @@ class Chunk(NamedTuple):
 
 
 @compiled_part
-def terms_of(terms: Floats, s: int, costs: Floats) -> Terms:
-    """From a row of ``RuleArrays.terms`` and (fee, slippage, lot)."""
-    return Terms(terms[s, 0], terms[s, 1], terms[s, 2], costs[0], costs[1], costs[2])
+def terms_of(terms: Floats, s: int, chunk: Chunk, i: int) -> Terms:
+    """Of symbol s at row ``i``, from its row of ``RuleArrays.terms``."""
+    costs, half_spread = chunk.costs, chunk.columns[HALF_SPREADS, s, i]
+    return Terms(terms[s, 0], terms[s, 1], terms[s, 2], costs[0], costs[1], costs[2], costs[3], half_spread)
 
 
 @compiled_part
@@ -104,7 +109,7 @@ def close(
     account[TALLIES + WRITTEN] += 1.0
     watch(account, slot, chunk.columns, i, chunk.first)
     write(account, slot, row, bar, reason)
-    row[6], row[8], row[9] = leave(account, slot, price, terms, bar)
+    row[6], row[FIELDS + 1], row[8], row[9] = leave(account, slot, price, terms, bar)
 
 
 @compiled_part
@@ -115,13 +120,13 @@ def fill_orders(account: Floats, terms: Floats, chunk: Chunk, i: int, journal: F
         slot, price = TALLIES + s * SLOT, columns[FILLS, s, i]
         side, target = side_of(account, slot), account[slot + TARGET]
         if side != 0.0 and target != side and price == price:  # noqa: PLR0124, PLR1714 (a price that is not NaN)
-            reason = SIGNAL if target == 0.0 else REVERSE
-            close(account, slot, price, reason, terms_of(terms, s, chunk.costs), chunk, i, journal)
+            reason = int(account[slot + WHY]) if target == 0.0 else REVERSE  # SIGNAL where nobody says why
+            close(account, slot, price, reason, terms_of(terms, s, chunk, i), chunk, i, journal)
     for s in range(columns.shape[1]):
         slot, price = TALLIES + s * SLOT, columns[FILLS, s, i]
         target = account[slot + TARGET]
         if account[slot + QUANTITY] == 0.0 and target != 0.0 and price == price:  # noqa: PLR0124
-            enter(account, slot, target, price, terms_of(terms, s, chunk.costs), chunk.first + i)
+            enter(account, slot, target, price, terms_of(terms, s, chunk, i), chunk.first + i)
 
 
 @compiled_part
@@ -134,7 +139,7 @@ def watch_levels(account: Floats, terms: Floats, chunk: Chunk, i: int, journal: 
         watched = account[slot + ENTRY_BAR] < chunk.first + i or account[slot + AT_OPEN] != 0.0
         if watched and touches(account, slot, low, high):
             price, reason = stopped(account, slot, columns[OPENS, s, i], low, high)
-            close(account, slot, price, reason, terms_of(terms, s, chunk.costs), chunk, i, journal)
+            close(account, slot, price, reason, terms_of(terms, s, chunk, i), chunk, i, journal)
 
 
 @compiled_part
@@ -143,7 +148,7 @@ def ruin(account: Floats, chunk: Chunk, i: int, journal: Floats) -> None:
     for s in range(chunk.columns.shape[1]):
         slot = TALLIES + s * SLOT
         if account[slot + QUANTITY] != 0.0:
-            free = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+            free = Terms(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
             close(account, slot, account[slot + MARK], RUIN, free, chunk, i, journal)
         account[slot + TARGET] = 0.0
     account[CASH] = 0.0
@@ -166,14 +171,15 @@ def close_bar(account: Floats, chunk: Chunk, i: int, curve: Floats, journal: Flo
 
 
 @compiled_part
-def decide_all(account: Floats, terms: Floats, masks: Masks, i: int) -> None:
-    """Step 4 of a bar."""
+def decide_all(account: Floats, terms: Floats, masks: Masks, i: int, bar: int) -> None:
+    """Step 4 of a bar. A position that has to be left is left, whatever its strategy wants."""
     for s in range(len(masks)):
         slot = TALLIES + s * SLOT
-        fresh, level = int(account[slot + FRESHNESS]), terms[s, 3] != 0.0
-        account[slot + TARGET], account[slot + FRESHNESS] = decide(
-            int(masks[s, i]), int(account[slot + TARGET]), fresh, level
-        )
+        fresh, level, before = int(account[slot + FRESHNESS]), terms[s, 3] != 0.0, account[slot + TARGET]
+        target, account[slot + FRESHNESS] = decide(int(masks[s, i]), int(before), fresh, level)
+        if account[slot + WHY] == 0.0 and target != before:
+            account[slot + TARGET] = target
+            account[slot + DECIDED] = bar
 
 
 @compiled_part
@@ -220,8 +226,10 @@ def advance(
             i = pass_quiet(account, columns, masks, i, terms[0, 3] != 0.0, curve)
         if i == begun:
             close_bar(account, chunk, i, curve, journal)
-            decide_all(account, terms, masks, i)
+            decide_all(account, terms, masks, i, first + i)
             i += 1
+        elif len(journal) and account[TALLIES + TARGET] != side_of(account, TALLIES):
+            account[TALLIES + DECIDED] = first + i - 1
     if len(journal):
         for s in range(len(masks)):
             if account[TALLIES + s * SLOT + QUANTITY] != 0.0:
@@ -322,13 +330,33 @@ def fill_masks(conditions: Conditions, strategy: int, table: Floats, mask: Masks
 
 
 @compiled
-def carry_forward(closes: Floats, last: Floats, columns: Floats, s: int) -> None:
-    """Fill the ``MARKS`` and ``GAINS`` of symbol s; ``last`` (S,), the last known closes, moves on."""
-    known = last[s]
-    for i in range(len(closes)):
-        before = known
-        if closes[i] == closes[i]:
-            known = closes[i]
-        columns[MARKS, s, i] = known
-        columns[GAINS, s, i] = (known - before) / before if before > 0.0 else 0.0
-    last[s] = known
+def carry_forward(columns: Floats, last: Floats) -> None:
+    """Of closes in ``MARKS`` make what is last known, and fill ``GAINS``.
+
+    ``last`` (S,), the last known closes, moves on.
+    """
+    for s in range(len(last)):
+        known = last[s]
+        for i in range(columns.shape[2]):
+            before, close = known, columns[MARKS, s, i]
+            if close == close:  # noqa: PLR0124 (NaN is not equal to itself)
+                known = close
+            columns[MARKS, s, i] = known
+            columns[GAINS, s, i] = (known - before) / before if before > 0.0 else 0.0
+        last[s] = known
+
+
+@compiled
+def carry_spreads(columns: Floats, last: Floats) -> None:
+    """Of spreads in ``HALF_SPREADS`` make half of what was known before each bar; ``last`` (S,) moves on.
+
+    A spread that is NaN, infinite or below 0 (a crossed book) tells nothing.
+    """
+    for s in range(len(last)):
+        known = last[s]
+        for i in range(columns.shape[2]):
+            spread = columns[HALF_SPREADS, s, i]
+            columns[HALF_SPREADS, s, i] = known
+            if 0.0 <= spread < math.inf:
+                known = 0.5 * spread
+        last[s] = known

@@ -24,6 +24,8 @@ class Prices:
         exec_price: first price at which a decision on the bar *before* could have been
             filled (tables.md); NaN where there was none. None for imported candles, which have no
             such column: then the bar's open stands in, and results are labelled idealised.
+        spread: last ask minus last bid at the end of each bar; NaN where unknown. None where the data has
+            no quotes.
     """
 
     symbol: str
@@ -35,6 +37,7 @@ class Prices:
     close: Floats
     volume: Floats
     exec_price: Floats | None = None
+    spread: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.ts_us)

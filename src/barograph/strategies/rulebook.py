@@ -168,8 +168,8 @@ def _array(strategy: Strategy, bars: Prices, first: int) -> Floats:
     return array
 
 
-def cost_array(costs: Costs) -> Floats:
-    """(fee, slippage, lot) as the kernel takes them.
+def cost_array(costs: Costs, max_exposure: float = math.inf) -> Floats:
+    """(fee, slippage, lot, max_exposure) as the kernel takes them.
 
     Raises:
         UsageError: a cost is negative, or there is no cash.
@@ -187,4 +187,4 @@ def cost_array(costs: Costs) -> Floats:
         raise UsageError(
             f"costs: slippage_bps is {costs.slippage_bps}, it must be below 10000 (a price of 0)"
         )
-    return np.array([costs.fee_bps * 1e-4, costs.slippage_bps * 1e-4, costs.lot])
+    return np.array([costs.fee_bps * 1e-4, costs.slippage_bps * 1e-4, costs.lot, max_exposure])

@@ -1,11 +1,12 @@
 """One account that trades bar by bar: backtests in full, and paper trading.
 
-It runs the kernel that sweeps run, on one account of S symbols that share its cash, and writes every trade
-down.
+It runs the kernel that sweeps run, on one account of S slots that share its cash, and writes every fill
+and every trade down. A guard may hold it to its bounds.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -22,7 +23,7 @@ from barograph.strategies.fills import (
     ENTRY_BAR,
     ENTRY_FEE,
     ENTRY_PRICE,
-    FIELDS,
+    HALF_SPREAD,
     HIGHEST,
     LOWEST,
     MARK,
@@ -30,22 +31,26 @@ from barograph.strategies.fills import (
     QUANTITY,
     SLOT,
     TARGET,
+    WIDTH,
     WRITTEN,
     new_accounts,
 )
+from barograph.strategies.guard import NO_BOUNDS, Bounds, Close, Guard, GuardState
 from barograph.strategies.indicators import Indicators, IndicatorState
 from barograph.strategies.kernel import Chunk, advance_account, fill_masks
 from barograph.strategies.marking import EQUITIES, WEIGHTS
+from barograph.strategies.orders import Fills, Order, fills_of, waiting_orders
 from barograph.strategies.prices import Prices
 from barograph.strategies.rulebook import Signals, cost_array, rulebook
 from barograph.strategies.strategy import Strategy
 from barograph.strategies.stretches import stretch
-from barograph.strategies.tally import TALLIES
+from barograph.strategies.tally import EQUITY, TALLIES
 from barograph.strategies.trading import TRADE, Costs
 
 Trades = npt.NDArray[np.void]
 """Rows of ``trading.TRADE``."""
 
+_NOTHING = np.empty((0, WIDTH))
 _PIECE = 8192
 """Bars that the kernel is given at a time, so that its journal need not be large."""
 
@@ -56,11 +61,14 @@ class Advanced:
 
     Attributes:
         trades: those that were closed, in the order in which they were.
+        fills: rows of ``trading.FILL``, in the order in which they were made; an entry and its exit within
+            one bar are both there.
         equity: (n,) at the close of each bar; NaN before ``start``.
         position: (n,) signed notional of all positions over equity; NaN before ``start``.
     """
 
     trades: Trades
+    fills: Fills
     equity: Floats
     position: Floats
 
@@ -76,23 +84,28 @@ class TraderState(msgspec.Struct, frozen=True):
     seen: int
     account: Floats
     indicators: tuple[IndicatorState, ...]
+    bounds: Bounds
+    guard: GuardState
 
 
 class Trader:
-    """One account of S symbols with shared cash.
+    """One account of S slots with shared cash: each trades a symbol, and two may trade the same one.
 
-    Within a bar, symbols come in order: first all that is left is left, then entries are made while there is
-    cash. Any chunking of the bars gives the same bits, and with one symbol they are those of a sweep.
+    Within a bar, slots come in order: first all that is left is left, then entries are made while there is
+    cash. Any chunking of the bars gives the same bits, and with one slot they are those of a sweep.
 
     Args:
-        strategies: one a symbol.
+        strategies: one a slot.
         costs: fees, slippage, lots, and the cash that it begins with.
         interval_us: length of a bar.
-        symbols: S of them.
-        start: the bar, counted from the first that it sees, at whose close the first decision is made.
+        symbols: S of them, one a slot.
+        start: the bar, counted from the first that it sees, at whose close the first decision is made;
+            those before it warm the indicators up.
+        bounds: what the account allows itself. Where somebody has to look after each close it goes bar by
+            bar, which takes longer.
 
     Raises:
-        UsageError: a strategy or a cost is out of its bounds.
+        UsageError: a strategy, a cost or a bound cannot be.
 
     >>> close = np.array([10.0, 9.0, 8.0, 9.0, 10.0, 11.0, 12.0])
     >>> bars = Prices("X", 60, np.arange(7) * 60, close, close, close, close, close)
@@ -111,6 +124,7 @@ class Trader:
         interval_us: int,
         symbols: Sequence[str],
         start: int = 0,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
         if len(strategies) != len(symbols) or not symbols:
             raise UsageError(f"{len(strategies)} strategies for {len(symbols)} symbols; give one for each")
@@ -120,15 +134,19 @@ class Trader:
         self._books = [rulebook([strategy]) for strategy in strategies]
         self._terms = np.vstack([book.arrays.terms for book in self._books])
         self._indicators = [Indicators(book.columns, interval_us) for book in self._books]
-        self._cost_row = cost_array(costs)
+        most = bounds.checked(interval_us).max_exposure
+        self._cost_row = cost_array(costs, math.inf if most is None else most)
         self._account = new_accounts(1, costs.cash, [False] * len(symbols))[0]
+        self._guard = Guard(bounds, self._terms[:, 0].tolist())
+        self._guard.begin(self._slots)
 
     @classmethod
     def from_state(cls, state: TraderState) -> Self:
         """One that goes on where :meth:`state` was taken."""
-        new = cls(state.strategies, state.costs, state.interval_us, state.symbols, state.start)
+        new = cls(state.strategies, state.costs, state.interval_us, state.symbols, state.start, state.bounds)
         new.seen, new._account = state.seen, state.account.copy()
         new._indicators = [Indicators.from_state(one) for one in state.indicators]
+        new._guard = Guard.from_state(state.bounds, new._terms[:, 0].tolist(), state.guard)
         return new
 
     def state(self) -> TraderState:
@@ -142,6 +160,8 @@ class Trader:
             self.seen,
             self._account.copy(),
             tuple(one.state() for one in self._indicators),
+            self._guard.bounds,
+            self._guard.state(),
         )
 
     @property
@@ -158,6 +178,33 @@ class Trader:
     def targets(self) -> Floats:
         """(S,) +1, 0, -1: what was decided last; where a position has another side, an order waits."""
         return np.array(self._slots[:, TARGET])
+
+    @property
+    def waiting(self) -> tuple[Order, ...]:
+        """Orders that wait for their fill, in the order of the slots."""
+        return waiting_orders(self._slots)
+
+    @property
+    def halted(self) -> bool:
+        """Whether a person has stopped it."""
+        return self._guard.halted
+
+    @property
+    def day_lost(self) -> bool:
+        """Whether ``max_daily_loss`` keeps it from entering until midnight UTC."""
+        return self._guard.day_lost
+
+    def halt(self, *, flatten: bool) -> None:
+        """Stop: no more entries, and those that wait are dropped. What is held is left as its strategy wants.
+
+        Args:
+            flatten: every position is left at its next fill price instead (reason ``flatten``).
+        """
+        self._guard.halt(self._slots, self.seen - 1, flatten=flatten)
+
+    def resume(self) -> None:
+        """Entries again. A position that :meth:`halt` has ordered out is left all the same."""
+        self._guard.resume()
 
     @property
     def _slots(self) -> Floats:
@@ -180,14 +227,17 @@ class Trader:
             raise UsageError(
                 f"bars of {[prices.symbol for prices in bars]} were given to a trader of {self.symbols}"
             )
-        n = len(bars[0])
-        curve, closed = np.full((2, n), np.nan), [np.zeros(0, TRADE)]
+        n, first = len(bars[0]), self.seen
+        curve, closed = np.full((2, n), np.nan), [_NOTHING]
         self._slots[:, AT_OPEN] = [prices.idealised for prices in bars]
         for begin in range(0, n, _PIECE):
             rows = slice(begin, begin + _PIECE)
+            piece = bars if n <= _PIECE else [prices.take(rows) for prices in bars]
             given = None if signals is None else [array[:, rows] for array in signals]
-            closed.append(self._piece([prices.take(rows) for prices in bars], given, curve[:, rows]))
-        return Advanced(np.concatenate(closed), curve[EQUITIES], curve[WEIGHTS])
+            closed.append(self._piece(piece, given, curve[:, rows]))
+        journal = closed[-1] if len(closed) == 2 else np.concatenate(closed)
+        fills = fills_of(journal, self._slots, first)
+        return Advanced(_trades(journal), fills, curve[EQUITIES], curve[WEIGHTS])
 
     def open_trades(self) -> Trades:
         """What is held now, as trades that are not over: at the last close, the exit's fee not charged."""
@@ -202,17 +252,46 @@ class Trader:
         trades["lowest"], trades["highest"] = slots[:, LOWEST], slots[:, HIGHEST]
         return trades
 
-    def _piece(self, bars: Sequence[Prices], signals: Sequence[Floats] | None, out: Floats) -> Trades:
-        n, last = len(bars[0]), self._slots[:, MARK].copy()
-        chunk = Chunk(stretch(bars, last), self.seen, self.start, self._cost_row)
+    def _piece(self, bars: Sequence[Prices], signals: Sequence[Floats] | None, out: Floats) -> Floats:
+        """Trade some bars: their curve into ``out``; rows of the journal."""
+        n, slots = len(bars[0]), self._slots
+        last, half_spreads = slots[:, MARK].copy(), slots[:, HALF_SPREAD].copy()
+        columns = stretch(bars, last, half_spreads if self.costs.spread else None)
         masks = np.empty((len(bars), n), dtype=np.uint8)
         for s, prices in enumerate(bars):
             self._mask(s, prices, None if signals is None else signals[s], masks[s])
-        curve, journal = np.full((2, n), np.nan), np.empty((2 * len(bars) * n, FIELDS))
+        journal = np.empty((2 * len(bars) * n, WIDTH))
+        if self._guard.watching:
+            rows = self._bar_by_bar(bars, columns, masks, journal, out)
+        else:
+            rows = self._whole(columns, masks, journal, out)
+        slots[:, HALF_SPREAD] = half_spreads
+        return journal[:rows]
+
+    def _whole(self, columns: Floats, masks: Masks, journal: Floats, out: Floats) -> int:
+        """Trade in one call; rows written to the journal."""
+        curve = np.full((2, masks.shape[1]), np.nan)
+        chunk = Chunk(columns, self.seen, self.start, self._cost_row)
         advance_account(self._account, self._terms, masks, chunk, curve, journal)
-        self.seen += n
+        self.seen += masks.shape[1]
         out[:] = curve
-        return _trades(journal[: int(self._account[TALLIES + WRITTEN])])
+        return int(self._account[TALLIES + WRITTEN])
+
+    def _bar_by_bar(
+        self, bars: Sequence[Prices], columns: Floats, masks: Masks, journal: Floats, out: Floats
+    ) -> int:
+        """The same, and the guard looks after each close."""
+        rows = 0
+        for i in range(masks.shape[1]):
+            before, one = float(self._account[EQUITY]), slice(i, i + 1)
+            # Copies are contiguous: the kernel is compiled for such arrays only.
+            rows += self._whole(columns[:, :, one].copy(), masks[:, one].copy(), journal[rows:], out[:, one])
+            self._guard.notice([float(prices.close[i]) for prices in bars])
+            if self.seen > self.start:
+                end_us = int(bars[0].ts_us[i]) + self.interval_us
+                close = Close(self.seen - 1, end_us, float(self._account[EQUITY]), before)
+                self._guard.look(self._slots, close)
+        return rows
 
     def _mask(self, s: int, prices: Prices, signals: Floats | None, mask: Masks) -> None:
         book = self._books[s]
@@ -223,6 +302,7 @@ class Trader:
 
 def _trades(journal: Floats) -> Trades:
     trades = np.zeros(len(journal), TRADE)
-    for k, name in enumerate(TRADE.names or ()):
-        trades[name] = journal[:, k]
+    if len(journal):
+        for k, name in enumerate(TRADE.names or ()):
+            trades[name] = journal[:, k]
     return trades

@@ -107,6 +107,15 @@ def test_the_real_prices_are_left_alone() -> None:
     np.testing.assert_array_equal(prices.close, before)
 
 
+def test_spreads_stay_as_wide_as_they_were_beside_the_price() -> None:
+    prices = recorded()
+    spread = prices.close * np.random.default_rng(1).uniform(0, 0.01, len(prices))
+    made = noise_prices(replace(prices, spread=spread), np.random.default_rng(3))
+    assert made.spread is not None
+    parts = [(s[1:] / p.close[:-1]) for s, p in ((spread, prices), (made.spread, made))]
+    np.testing.assert_allclose(np.sort(parts[1]), np.sort(parts[0]))
+
+
 def test_candles_without_prices_of_execution_stay_without() -> None:
     made = noise_prices(replace(recorded(), exec_price=None), np.random.default_rng(0))
     assert made.exec_price is None

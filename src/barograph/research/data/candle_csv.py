@@ -1,7 +1,7 @@
-"""CSVs of candles, in every form that ``feeds.candle_files`` reads, with two columns more.
+"""CSVs of candles, in every form that ``feeds.candle_files`` reads, with three columns more.
 
 ``split`` says train or validation of each row; ``exec_price`` where an order decided at the close before
-could have been filled, empty where it could not.
+could have been filled, empty where it could not; ``bid_ask_spread`` what lay between the last quotes.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ _SHOWN = 3
 
 
 class _Extra(NamedTuple):
-    """What a line says in the two columns."""
+    """What a line says in the three columns."""
 
     line: int
     split: str
     exec_price: str
+    bid_ask_spread: str
 
 
 @dataclass(slots=True)
@@ -114,7 +115,8 @@ def read_carefully(path: Path, wanted: Wanted) -> Rows:
         low=floats(values[3]),
         close=floats(values[4]),
         volume=floats(values[5]),
-        exec_price=_exec_prices(path, extras) if "exec_price" in noting.at else None,
+        exec_price=_numbers(path, extras, "exec_price") if "exec_price" in noting.at else None,
+        spread=_numbers(path, extras, "bid_ask_spread") if "bid_ask_spread" in noting.at else None,
         split=parts((e.split for e in extras), str(path), numbers) if "split" in noting.at else None,
         dropped=len(bad),
         remarks=_told(bad),
@@ -159,14 +161,15 @@ def _told(bad: list[BadRow]) -> tuple[str, ...]:
     return (*shown, f"and {more:,} more lines") if more else shown
 
 
-def _exec_prices(path: Path, extras: list[_Extra]) -> Floats:
+def _numbers(path: Path, extras: list[_Extra], name: str) -> Floats:
     found = []
     for extra in extras:
+        said: str = getattr(extra, name)
         try:
-            found.append(float(extra.exec_price or math.nan))
+            found.append(float(said or math.nan))
         except ValueError:
             raise DataError(
-                f"{path}, line {extra.line}: exec_price {extra.exec_price!r} is not a number; "
+                f"{path}, line {extra.line}: {name} {said!r} is not a number; "
                 "leave it empty where there was none"
             ) from None
     return floats(found)

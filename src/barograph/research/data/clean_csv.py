@@ -28,7 +28,7 @@ _FORMS = (
     (rf"^{_DAY}[ ]\d{{2}}:\d{{2}}$", "%Y-%m-%d %H:%M"),
     (r"^\d{2}\.\d{2}\.\d{4} \d{2}:\d{2}:\d{2}$", "%d.%m.%Y %H:%M:%S"),
 )
-_NUMBERS = (*RANGE, "close", "volume", "exec_price")
+_NUMBERS = (*RANGE, "close", "volume", "exec_price", "spread")
 _DIGITS = ((9, 10, 1_000_000), (12, 13, 1_000), (15, 16, 1))
 """Least and most digits, and microseconds: seconds, milliseconds and microseconds since 1970.
 
@@ -104,5 +104,6 @@ def _rows(path: Path, table: pl.DataFrame, wanted: Wanted) -> Rows:
         close=close,
         volume=column.get("volume", np.full(len(close), np.nan)),
         exec_price=column.get("exec_price"),
+        spread=column.get("spread"),
         split=None if split is None else parts(split, str(path), range(2, len(close) + 2)),
     )

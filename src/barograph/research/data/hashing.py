@@ -9,7 +9,7 @@ import numpy as np
 from barograph.rows import Floats, Ints
 from barograph.strategies.prices import Prices
 
-_COLUMNS = ("open", "high", "low", "close", "volume", "exec_price")
+_COLUMNS = ("open", "high", "low", "close", "volume", "exec_price", "spread")
 
 
 def data_hash(prices: Prices, split: Ints | None = None) -> str:

@@ -127,7 +127,7 @@ def _candles(market: Market, series: Series, wanted: Wanted) -> Rows:
 
 
 def _columns(bars: pl.DataFrame) -> pl.DataFrame:
-    return bars.select("timestamp", "open", "high", "low", "price", "volume", "exec_price")
+    return bars.select("timestamp", "open", "high", "low", "price", "volume", "exec_price", "bid_ask_spread")
 
 
 def _rows(series: Series, bars: pl.DataFrame, interval_us: int) -> Rows:
@@ -142,6 +142,7 @@ def _rows(series: Series, bars: pl.DataFrame, interval_us: int) -> Rows:
         close=known["price"],
         volume=known["volume"],
         exec_price=known.get("exec_price"),
+        spread=known.get("bid_ask_spread"),
         interval_us=interval_us,
     )
 

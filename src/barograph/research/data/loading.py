@@ -109,6 +109,7 @@ def _bars(rows: Rows, wanted: Wanted) -> Source:
         close=bars.close,
         volume=bars.volume,
         exec_price=bars.exec_price,
+        spread=bars.spread,
     ).checked()
     remarks = (*bars.remarks, *irregularities(prices.ts_us, interval_us), *_fills(prices))
     return Source(prices, bars.name, data_hash(prices, bars.split), bars.split, bars.dropped, remarks)

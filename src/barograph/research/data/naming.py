@@ -13,6 +13,7 @@ ACCEPTED = {
     "close": ("close", "price"),
     "volume": ("volume", "vol"),
     "exec_price": ("exec_price",),
+    "spread": ("bid_ask_spread",),
     "split": ("split",),
     "symbol": ("symbol",),
     "venue": ("venue",),

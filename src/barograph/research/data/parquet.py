@@ -1,7 +1,8 @@
 """Parquet with columns of candles or of ``market_microstructure``: only what is wanted is read.
 
 Columns are found by their names, in any case: those of ``feeds.candle_files``, and ``exec_price``,
-``split``, ``symbol``, ``venue``, ``interval_s``. Prices are read as float64, row group by row group.
+``bid_ask_spread``, ``split``, ``symbol``, ``venue``, ``interval_s``. Prices are read as float64, row group
+by row group.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from barograph.research.data.times import microseconds
 if TYPE_CHECKING:
     import polars as pl
 
-_NUMBERS = (*RANGE, "close", "volume", "exec_price")
+_NUMBERS = (*RANGE, "close", "volume", "exec_price", "spread")
 
 
 def read_parquet(path: Path, wanted: Wanted) -> Rows:
@@ -111,6 +112,7 @@ def _rows(path: Path, table: pl.DataFrame, series: Series, interval_us: int | No
         close=column["close"],
         volume=column.get("volume", np.full(len(table), np.nan)),
         exec_price=column.get("exec_price"),
+        spread=column.get("spread"),
         split=parts(table["split"], str(path)) if "split" in table.columns else None,
         interval_us=interval_us,
         dropped=untimed,

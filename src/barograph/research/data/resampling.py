@@ -18,8 +18,8 @@ def longer(rows: Rows, base_us: int, interval_us: int) -> Rows:
     """Bars of ``interval_us`` out of rows of ``base_us``, in order.
 
     Open is the first, close the last that is known, high and low the extremes, volume the sum (NaN where
-    one of them is), ``exec_price`` the first that is known. A bar that holds any validation row is
-    validation: training must not see it. An interval without known rows makes no bar.
+    one of them is), ``exec_price`` the first that is known, the spread the last. A bar that holds any
+    validation row is validation: training must not see it. An interval without known rows makes no bar.
 
     Raises:
         UsageError: the interval is not a whole number of theirs.
@@ -40,6 +40,7 @@ def longer(rows: Rows, base_us: int, interval_us: int) -> Rows:
         close=known.close[np.append(first[1:], len(known)) - 1],
         volume=np.add.reduceat(known.volume, first),
         exec_price=None if known.exec_price is None else _first_known(known.exec_price, first),
+        spread=None if known.spread is None else _last_known(known.spread, first),
         split=None if known.split is None else np.maximum.reduceat(known.split, first),
     ).with_(f"made from bars of {span(base_us)}")
 
@@ -49,6 +50,13 @@ def _first_known(values: Floats, first: Ints) -> Floats:
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
     found = np.minimum.reduceat(rows, first)
     return np.append(values, np.nan)[found]
+
+
+def _last_known(values: Floats, first: Ints) -> Floats:
+    """Of each group the last value that is not NaN."""
+    rows = np.where(np.isnan(values), -1, np.arange(len(values)))
+    found = np.maximum.reduceat(rows, first)
+    return np.where(found < first, np.nan, values[found])
 
 
 def finished(made: Rows, base_ts_us: Ints, base_us: int, interval_us: int) -> Rows:

@@ -61,7 +61,7 @@ class Rows:
 
     Attributes:
         interval_us: where the source itself says.
-        exec_price, split: see :class:`Prices` and :class:`Source`.
+        exec_price, spread, split: see :class:`Prices` and :class:`Source`.
         dropped: rows left out so far; ``remarks`` tell why.
     """
 
@@ -74,6 +74,7 @@ class Rows:
     close: Floats
     volume: Floats
     exec_price: Floats | None = None
+    spread: Floats | None = None
     split: Ints | None = None
     interval_us: int | None = None
     dropped: int = 0

@@ -86,6 +86,7 @@ class _Shapes:
     below: Floats
     execution: Floats
     volume: Floats
+    spread: Floats
 
     def take(self, rows: Ints) -> _Shapes:
         return _Shapes(*(getattr(self, name)[rows] for name in self.__slots__))
@@ -95,9 +96,9 @@ def noise_prices(prices: Prices, rng: np.random.Generator) -> Prices:
     """Bars at the same times whose closes follow phase-randomised log returns.
 
     Each bar takes the shape of a real bar (gap from the close before to the open, wicks, volume,
-    ``exec_price``): the bar with the k-th largest new return that of the bar with the k-th largest real one,
-    so every real shape is used once, and moves, gaps and ranges fit together as they did. The first bar
-    and unknown bars stay as and where they are; steps over unknown bars count as one.
+    ``exec_price``, spread): the bar with the k-th largest new return that of the bar with the k-th largest
+    real one, so every real shape is used once, and moves, gaps and ranges fit together as they did. The first
+    bar and unknown bars stay as and where they are; steps over unknown bars count as one.
 
     Raises:
         DataError: fewer than 16 known bars.
@@ -125,6 +126,7 @@ def _shapes(prices: Prices, known: Ints) -> _Shapes:
         below=np.log(np.minimum(open_, close) / low),
         execution=np.log(prices.fill_price[now] / last),
         volume=prices.volume[now],
+        spread=np.full(len(now), np.nan) if prices.spread is None else prices.spread[now] / last,
     )
 
 
@@ -138,6 +140,8 @@ def _rebuilt(prices: Prices, known: Ints, move: Floats, shapes: _Shapes) -> Pric
     made = {"open": open_, "high": high, "low": low, "close": close, "volume": shapes.volume}
     if prices.exec_price is not None:
         made["exec_price"] = np.clip(last * np.exp(shapes.execution), low, high)
+    if prices.spread is not None:
+        made["spread"] = last * shapes.spread
     columns = {name: getattr(prices, name).copy() for name in made}
     for name, values in made.items():
         columns[name][now] = values

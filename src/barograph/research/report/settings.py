@@ -8,6 +8,7 @@ from html import escape
 from barograph.research.outcome import Study
 from barograph.research.report import formats as fmt
 from barograph.research.report.markup import facts, section
+from barograph.strategies.trading import Costs
 
 
 def settings(study: Study) -> str:
@@ -49,11 +50,16 @@ def _study(study: Study) -> list[tuple[str, str]]:
             f"{fmt.in_text(study.select_by)}, overfit from a fall of {fmt.percent(study.overfit_drop, 0)}",
         ),
         ("Accounting", study.accounting.replace("_", " ")),
-        ("Costs", f"fee {costs.fee_bps:g} and slippage {costs.slippage_bps:g} basis points a side"),
+        ("Costs", _costs(costs)),
         ("Cash", f"{fmt.money(costs.cash)}" + (f", lots of {costs.lot:g}" if costs.lot else "")),
         ("Seed", str(study.seed)),
         ("Version", f"barograph {study.version}"),
     ]
+
+
+def _costs(costs: Costs) -> str:
+    told = f"fee {costs.fee_bps:g} and slippage {costs.slippage_bps:g} basis points a side"
+    return told + (", and half of the last known bid-ask spread" if costs.spread else "")
 
 
 def _counted(families: Counter[str]) -> str:
