@@ -78,6 +78,12 @@ def test_other_events_are_counted() -> None:
     assert decoded(b'{"e":"hello"}', b'{"e":"hello","v":1}').unknown == {"hello": 2}
 
 
+def test_the_live_markets_answers_are_nothing_unknown() -> None:
+    refused = b'{"e":"refused","id":1,"name":"trades X","why":"it is not simulated"}'
+    rows = decoded(b'{"e":"done","id":1}', refused)
+    assert (rows.unknown, rows.rejects) == ({}, [])
+
+
 def test_what_the_simulator_encodes_is_what_the_feed_decodes() -> None:
     market = Market(11, ["BTC-USD", "DOGE-USD", "XRP-USD"], start_us=START_US, minutes=30)
     state = FeedState()

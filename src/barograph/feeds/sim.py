@@ -28,6 +28,8 @@ from barograph.rows import Decoded, Quotes, Reject, Ticks, columns
 Micros: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=END_US)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _LONGEST_NAME = 64
+_TALK = ("done", "refused")
+"""Answers of the live market to what was asked of it."""
 
 
 class Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
@@ -133,7 +135,7 @@ def _not_an_event(
     if kind in ("trade", "quote"):
         made = fault(record, error, payload)
         rejects.append(Reject(record, made.reason, made.excerpt))
-    else:
+    elif kind not in _TALK:
         unknown[kind] = unknown.get(kind, 0) + 1
 
 

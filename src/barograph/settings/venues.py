@@ -92,6 +92,26 @@ class KiteSection(Section):
     login_url: str = _address("https://kite.zerodha.com/connect/login", "Where the login begins.")
 
 
+class SimSection(Section):
+    """The simulated market, live: no key, no network, never closed."""
+
+    symbols: tuple[str, ...] = Field(
+        default=("BTC-USD", "ETH-USD", "SOL-USD", "XRP-USD", "DOGE-USD", "ADA-USD"),
+        description="Symbols to record, of those that are simulated.",
+    )
+    channels: tuple[_Channel, ...] = _CHANNELS
+    seed: int = Field(default=1, ge=0, description="The same seed gives the same anomalies each day.")
+    events_per_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=1_000,
+        description="Trades and quotes of each symbol a second, on average; 1 to 3 as usual when absent.",
+    )
+    cadence_s: float = Field(
+        default=0.1, ge=0.001, le=10, description="How often what has come due is brought."
+    )
+
+
 class FeedsSection(Section):
     """What venues ask of us, and what we want of them."""
 
@@ -100,3 +120,4 @@ class FeedsSection(Section):
     kite: KiteSection = KiteSection()
     kraken: KrakenSection = KrakenSection()
     polygon: PolygonSection = PolygonSection()
+    sim: SimSection = SimSection()

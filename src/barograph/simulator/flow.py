@@ -27,7 +27,8 @@ SECONDS = 60
 FOLLOWERS = 0.5
 """Followers of each ancestor on average."""
 _FOLLOW_S = 1.5
-_QUOTES_A_TRADE = 1.6
+QUOTES_A_TRADE = 1.6
+"""Quotes for each trade on average."""
 _FLOW_MEMORY = 0.97
 _FLOW_LEAN, _PRICE_LEAN = 0.20, 0.08
 _SIZE_SPREAD, _DEPTH_SPREAD, _WIDTH_SPREAD = 0.45, 0.9, 0.15
@@ -149,7 +150,7 @@ def _heard(ts_us: Ints, minutes: Minutes) -> Ints:
 def _quotes(
     state: FlowState, instrument: Instrument, minutes: Minutes, middle: Floats, rng: np.random.Generator
 ) -> Quotes:
-    ts_us = _poisson_times(minutes.trades * _QUOTES_A_TRADE, minutes.start_us, rng)
+    ts_us = _poisson_times(minutes.trades * QUOTES_A_TRADE, minutes.start_us, rng)
     open_ = minutes.trades > 0
     opens = open_ & ~np.concatenate(([state.open], open_[:-1]))
     at_open = minutes.start_us + np.flatnonzero(opens) * MINUTE_US

@@ -57,7 +57,7 @@ class Symbol:
 
 
 @dataclass(slots=True)
-class _Actor:
+class Actor:
     """An instrument on its way through the market."""
 
     instrument: Instrument
@@ -110,6 +110,7 @@ class Market:
         self.minutes = minutes
         self.rate = rate
         self.disturbed = disturbed
+        self._dealt: tuple[int, list[Label]] = (-1, [])
 
     def labels(self, minutes: int | None = None) -> list[Label]:
         """The disturbances of the market, or of its first ``minutes``, in the order of time.
@@ -124,6 +125,13 @@ class Market:
         end_us = self.start_us + asked * MINUTE_US
         return [label for n in windows for label in self._labels_of_window(n) if label.end_us <= end_us]
 
+    def labels_around(self, number: int) -> list[Label]:
+        """The disturbances of the day, counted from the start, that minute ``number`` is in."""
+        window = number // WINDOW_MINUTES
+        if self._dealt[0] != window:
+            self._dealt = (window, self._labels_of_window(window))
+        return self._dealt[1]
+
     def _labels_of_window(self, window: int) -> list[Label]:
         if not self.disturbed:
             return []
@@ -135,7 +143,7 @@ class Market:
     def blocks(self) -> Iterator[list[Symbol]]:
         """Block after block from the start, each with every symbol's trades and quotes."""
         regime, labels = Regime(), list[Label]()
-        actors = [self._actor(instrument) for instrument in self.instruments]
+        actors = [self.actor(instrument) for instrument in self.instruments]
         block = 0
         while self.minutes is None or block * BLOCK_MINUTES < self.minutes:
             window, begun = divmod(block * BLOCK_MINUTES, WINDOW_MINUTES)
@@ -144,18 +152,34 @@ class Market:
             yield self._block(block, regime, actors, labels)
             block += 1
 
-    def _actor(self, instrument: Instrument) -> _Actor:
-        rng = self._rng("waves", 0, instrument)
-        return _Actor(instrument, waves(rng), FlowState(math.log(instrument.price)))
+    def minute(self, number: int, actor: Actor, regime: Regime) -> Symbol:
+        """What one instrument does in minute ``number``, whoever else is traded; moves its state on.
 
-    def _block(self, block: int, regime: Regime, actors: list[_Actor], labels: list[Label]) -> list[Symbol]:
+        For a market that is left and joined again (:mod:`.courses`). Minutes that are made one by one are
+        of the same kind as those of :meth:`blocks`, not the same.
+        """
+        rng = self._rng("minute", number)
+        levels = regime_levels(regime, rng, 1)
+        common = rng.standard_normal(SECONDS)
+        own = self._rng("symbol's minute", number, actor.instrument)
+        labels = self.labels_around(number)
+        minutes = self._minutes((number, 1), actor, levels, labels, own)
+        return Symbol(actor.instrument, *advance(actor.flow, actor.instrument, minutes, common, own))
+
+    def actor(self, instrument: Instrument) -> Actor:
+        """``instrument`` as it begins."""
+        rng = self._rng("waves", 0, instrument)
+        return Actor(instrument, waves(rng), FlowState(math.log(instrument.price)))
+
+    def _block(self, block: int, regime: Regime, actors: list[Actor], labels: list[Label]) -> list[Symbol]:
         rng = self._rng("market", block)
         levels = regime_levels(regime, rng, BLOCK_MINUTES)
         common = rng.standard_normal(BLOCK_MINUTES * SECONDS)
         symbols = []
         for actor in actors:
             own = self._rng("symbol", block, actor.instrument)
-            minutes = self._minutes(block, actor, levels, labels, own)
+            stretch = (block * BLOCK_MINUTES, BLOCK_MINUTES)
+            minutes = self._minutes(stretch, actor, levels, labels, own)
             trades, quotes = advance(actor.flow, actor.instrument, minutes, common, own)
             symbols.append(Symbol(actor.instrument, self._until_end(trades), self._until_end(quotes)))
         return symbols
@@ -168,27 +192,35 @@ class Market:
         return type(rows)(*(getattr(rows, field.name)[kept] for field in fields(rows)))
 
     def _minutes(
-        self, block: int, actor: _Actor, levels: Floats, labels: list[Label], rng: np.random.Generator
+        self,
+        stretch: tuple[int, int],
+        actor: Actor,
+        levels: Floats,
+        labels: list[Label],
+        rng: np.random.Generator,
     ) -> Minutes:
-        """What governs an instrument's minutes of a block: climate, session, and labels on top."""
-        instrument, first = actor.instrument, block * BLOCK_MINUTES
+        """What governs an instrument's minutes: climate, session, and labels on top.
+
+        ``stretch`` is the first minute since the start, and how many.
+        """
+        instrument, (first, count) = actor.instrument, stretch
         start_us = self.start_us + first * MINUTE_US
-        own, actor.log_level = own_levels(actor.log_level, rng, BLOCK_MINUTES)
-        session = activity(instrument.new_york, start_us, BLOCK_MINUTES)
+        own, actor.log_level = own_levels(actor.log_level, rng, count)
+        session = activity(instrument.new_york, start_us, count)
         excitement = levels * own
-        swell = actor.waves.at(first + np.arange(BLOCK_MINUTES, dtype=np.float64))
+        swell = actor.waves.at(first + np.arange(count, dtype=np.float64))
         usual = instrument.trades * self.rate * session * swell * regime_activity(levels)
-        sigma = instrument.volatility / math.sqrt(_open_minutes(instrument))
+        sigma = instrument.volatility / math.sqrt(open_minutes(instrument))
         waking = np.where(session > 0, np.sqrt(session), _NIGHT)
         minutes = Minutes(
             start_us=start_us,
             sigma=sigma * excitement * waking,
-            beta=np.full(BLOCK_MINUTES, instrument.beta),
-            trades=usual * bursts(rng, BLOCK_MINUTES),
+            beta=np.full(count, instrument.beta),
+            trades=usual * bursts(rng, count),
             spread=instrument.spread * excitement**_SPREAD_OF_VOLATILITY,
-            buys=np.full(BLOCK_MINUTES, np.nan),
-            jump=np.zeros(BLOCK_MINUTES),
-            silent=np.zeros(BLOCK_MINUTES, dtype=np.bool_),
+            buys=np.full(count, np.nan),
+            jump=np.zeros(count),
+            silent=np.zeros(count, dtype=np.bool_),
         )
         for label in labels:
             if label.symbol == instrument.symbol:
@@ -207,7 +239,8 @@ class Market:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
 
 
-def _open_minutes(instrument: Instrument) -> int:
+def open_minutes(instrument: Instrument) -> int:
+    """For how many minutes of a day of trading it is traded."""
     return 390 if instrument.new_york else _DAY_MINUTES
 
 

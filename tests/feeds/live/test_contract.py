@@ -135,7 +135,7 @@ def test_plans_bring_each_wanted_symbol_once_and_are_the_same_each_time(name: st
     assert len({plan.name for plan in plans}) == len(plans) > 0
     assert len(symbols) == len(set(symbols)) > 1
     assert all(set(channels) <= set(Channel) and channels for p in plans for channels in p.wanted.values())
-    assert all(plan.url.startswith(("ws://", "wss://")) for plan in plans)
+    assert all(plan.url.startswith(("ws://", "wss://", "sim:")) for plan in plans)
     assert {described.calendar(symbol) for symbol in symbols} <= {"24/7", "XNYS-extended", "XBOM"}
 
 

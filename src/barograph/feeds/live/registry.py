@@ -16,6 +16,7 @@ _MODULES = {
     "kraken": ("kraken", "kraken"),
     "polygon-crypto": ("massive", "crypto"),
     "polygon-stocks": ("massive", "stocks"),
+    "sim": ("sim", "sim"),
 }
 """Feed name: module of this package, and the function there that makes its description from settings."""
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from barograph.feeds.live.sim import SCHEME
 from barograph.feeds.live.venue import Live, Plan, Wanted
 from barograph.gaps import Channel, Subscribed
 from barograph.log import get_logger
@@ -26,6 +28,9 @@ from barograph.recorder.live.commands import (
 )
 from barograph.recorder.live.connection import Closed, Connection, Ending, Refusal, Shell
 from barograph.recorder.live.session import Session
+
+if TYPE_CHECKING:
+    from barograph.recorder.live.simulated import Simulated
 
 log = get_logger()
 
@@ -59,7 +64,7 @@ class Driver:
         self.session = Session(live, plan, backoff, connects)
         self._shell = shell
         self._listeners = listeners
-        self._connections: dict[int, Connection] = {}
+        self._connections: dict[int, Connection | Simulated] = {}
         self._told: set[int] = set()
         self._endings: list[tuple[int, Ending]] = []
         self._ready = 0
@@ -155,7 +160,7 @@ class Driver:
     def _do(self, command: Command, group: asyncio.TaskGroup) -> None:
         match command:
             case Connect(number, plan):
-                connection = self._connections[number] = Connection(plan, self._shell, self.wake)
+                connection = self._connections[number] = _connection(plan, self._shell, self.wake)
                 group.create_task(self._keep(number, connection))
             case Configure(number, wanted):
                 self._connections[number].configure(self._listeners.subscribed(wanted))
@@ -170,7 +175,7 @@ class Driver:
             case Halt(message):
                 self._listeners.halted(message)
 
-    async def _keep(self, number: int, connection: Connection) -> None:
+    async def _keep(self, number: int, connection: Connection | Simulated) -> None:
         ending = await connection.run()
         # Not in one line: the list that is there before the wait is another one than after it.
         self._endings.append((number, ending))
@@ -180,3 +185,12 @@ class Driver:
         if self.session.connections != self._ready:
             self._ready = self.session.connections
             self._listeners.changed()
+
+
+def _connection(plan: Plan, shell: Shell, wake: Callable[[], None]) -> Connection | Simulated:
+    """A websocket, or what stands in its place where the address is the simulated market's."""
+    if not plan.url.startswith(SCHEME):
+        return Connection(plan, shell, wake)
+    from barograph.recorder.live.simulated import Simulated
+
+    return Simulated(plan, shell, wake)
