@@ -128,7 +128,10 @@ class Bars(_Columns):
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """One crossing of a threshold at one bar. ``score`` None takes an earlier one back."""
+    """One crossing of a threshold at one bar. ``score`` None takes an earlier one back.
+
+    ``model_version`` names the trained model that found it; empty where a rule did.
+    """
 
     record: int
     ts_us: int
@@ -138,6 +141,7 @@ class Anomaly:
     threshold: float
     detail: str
     revision: int
+    model_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

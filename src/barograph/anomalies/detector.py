@@ -11,17 +11,24 @@ the rows that survive are those that the final bars give in one pass, in whateve
 bars and revisions came: also for rules that look at the whole venue. The one bound: bars
 that are ``LOOKBACK`` minutes older than the newest of their venue are left out (and
 counted in ``state.too_late``).
+
+A promotion lets a trained model judge, from the minute after the newest one that its venue had
+then. One version judges a minute, also when the minute is revised after the next promotion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from barograph.anomalies.history import KEPT, History, Market, Series, Table, minutes_of, refresh, values_of
+from barograph.anomalies.models.promotion import Promoted, RuleOf, no_models
+from barograph.anomalies.models.rule import ModelRule
+from barograph.anomalies.models.rule import reach as model_reach
 from barograph.anomalies.rule import Crossing, Rule
 from barograph.anomalies.rules import rules_of
 from barograph.anomalies.settings import LOOKBACK, RuleSettings
@@ -37,10 +44,18 @@ class Told(msgspec.Struct, array_like=True):
     revision: int
 
 
+class Term(msgspec.Struct):
+    """The time of one promotion: from a minute of each venue on, from the first of one that came later."""
+
+    promoted: Promoted
+    since: dict[str, int]
+
+
 class DetectorState(msgspec.Struct):
     """What a :class:`Detector` remembers.
 
     Attributes:
+        terms: the promotions whose minutes may still be revised, in their order.
         venues: the venue of each instrument that has been seen.
         markets: by venue.
         histories: by instrument.
@@ -48,6 +63,7 @@ class DetectorState(msgspec.Struct):
         too_late: bars that were left out because they came too late.
     """
 
+    terms: list[Term] = msgspec.field(default_factory=list)
     venues: dict[int, str] = msgspec.field(default_factory=dict)
     markets: dict[str, Market] = msgspec.field(default_factory=dict)
     histories: dict[int, History] = msgspec.field(default_factory=dict)
@@ -56,7 +72,7 @@ class DetectorState(msgspec.Struct):
 
 
 class _News(NamedTuple):
-    """Bars as the histories want them: columns of n, and values of shape (6, n)."""
+    """Bars as the histories want them: columns of n, and values of shape (COLUMNS, n)."""
 
     instrument: Codes
     minutes: Ints
@@ -64,6 +80,9 @@ class _News(NamedTuple):
 
     def of(self, rows: Ints | Mask | slice) -> _News:
         return _News(self.instrument[rows], self.minutes[rows], self.values[:, rows])
+
+
+_FOREVER = 1 << 62
 
 
 class _Changes(msgspec.Struct):
@@ -80,6 +99,8 @@ class Detector:
         settings: thresholds.
         venues: the venue of each instrument's number, looked up when it is first seen.
         state: where to go on from; None is a new start.
+        symbols: of each instrument's number; a model judges those that it was trained on.
+        rule_of: loads what a promotion names.
     """
 
     def __init__(
@@ -87,20 +108,61 @@ class Detector:
         settings: RuleSettings,
         venues: Mapping[int, str] | Sequence[str],
         state: DetectorState | None = None,
+        symbols: Mapping[int, str] | Sequence[str] = (),
+        rule_of: RuleOf = no_models,
     ) -> None:
         self.state = DetectorState() if state is None else state
-        self._venues = venues
+        self._venues, self._symbols = venues, symbols
         self._rules = rules_of(settings)
+        self._rule_of = rule_of
+        self._models: dict[Promoted, ModelRule] = {}
 
-    def advance(self, bars: Bars) -> list[Anomaly]:
-        """Rows that are new, changed or withdrawn, in the order of the records that brought them."""
+    def advance(self, bars: Bars, promotions: Iterable[tuple[int, Promoted]] = ()) -> list[Anomaly]:
+        """Rows that are new, changed or withdrawn, in the order of the records that brought them.
+
+        Args:
+            promotions: what came to judge at which record, ascending.
+
+        Raises:
+            DataError: a model that is promoted cannot be loaded.
+        """
         found: list[Anomaly] = []
         every = _News(bars.instrument, minutes_of(bars), values_of(bars))
+        waiting = deque(promotions)
         for start, stop in _stretches(bars.record):
             record = int(bars.record[start])
+            while waiting and waiting[0][0] <= record:
+                self._promote(waiting.popleft()[1])
             for market, news in self._by_venue(every.of(slice(start, stop))):
                 found += self._settle(market, news, record)
+        for _, promoted in waiting:
+            self._promote(promoted)
         return found
+
+    def _promote(self, promoted: Promoted) -> None:
+        """Begin a term; the same version again is none. Terms whose minutes are all past revision end."""
+        terms = self.state.terms
+        if (terms[-1].promoted if terms else Promoted(None)) == promoted:
+            return
+        if promoted.version is not None:
+            self._model(promoted)  # now, not when its first minute is over
+        terms.append(
+            Term(promoted, {venue: market.newest + 1 for venue, market in self.state.markets.items()})
+        )
+        while len(terms) > 1 and self._past(terms[1]):
+            terms.pop(0)
+
+    def _past(self, term: Term) -> bool:
+        """Whether no minute before this term can be revised any more."""
+        return all(
+            term.since.get(venue, 0) <= market.newest - LOOKBACK
+            for venue, market in self.state.markets.items()
+        )
+
+    def _model(self, promoted: Promoted) -> ModelRule:
+        if promoted not in self._models:
+            self._models[promoted] = self._rule_of(promoted)
+        return self._models[promoted]
 
     def _by_venue(self, news: _News) -> Iterator[tuple[Market, _News]]:
         """What is new in each venue, venues in order of first appearance on the tape."""
@@ -140,8 +202,26 @@ class Detector:
                 for rule in self._rules:
                     changed = changes.market if rule.wide else changes.own.get(code)
                     if changed is not None:
-                        found += self._tell(rule, code, series, changed, oldest, record)
+                        reached = rule.reach(series, *changed)
+                        found += self._tell(rule, code, series, reached, oldest, record)
+                if self.state.terms and code in changes.own:
+                    for model, reached in self._judging(code, series, changes.own[code]):
+                        found += self._tell(model, code, series, reached, oldest, record)
         return found
+
+    def _judging(
+        self, code: int, series: Series, changed: tuple[int, int]
+    ) -> Iterator[tuple[ModelRule, tuple[int, int]]]:
+        """The models whose minutes can change, each with those minutes."""
+        start, stop = model_reach(series, *changed)
+        terms, venue = self.state.terms, self.state.venues[code]
+        bounds = [*(term.since.get(venue, 0) for term in terms), _FOREVER]
+        for term, since, until in zip(terms, bounds, bounds[1:], strict=False):
+            reached = max(start, since), min(stop, until)
+            if term.promoted.version is not None and reached[0] < reached[1]:
+                model = self._model(term.promoted)
+                if self._symbols[code] in model.model.symbols:
+                    yield model, reached
 
     def _take_in(self, market: Market, news: _News) -> _Changes:
         """Put the bars into the histories and bring the market up to date."""
@@ -164,10 +244,10 @@ class Detector:
         return _Changes(own, (int(every[0]), int(every[-1])))
 
     def _tell(
-        self, rule: Rule, code: int, series: Series, changed: tuple[int, int], oldest: int, record: int
+        self, rule: Rule, code: int, series: Series, reached: tuple[int, int], oldest: int, record: int
     ) -> list[Anomaly]:
-        """Compare a rule's crossings with what has been told of them."""
-        start, stop = rule.reach(series, *changed)
+        """Compare a rule's crossings in the minutes ``reached`` with what has been told of them."""
+        start, stop = reached
         now = rule.crossings(series, start, stop)
         kinds = self.state.told.get(code)
         told = kinds.get(rule.kind, {}) if kinds else {}
@@ -209,6 +289,7 @@ def _anomaly(rule: Rule, code: int, minute: int, row: Told, record: int) -> Anom
         threshold=rule.threshold,
         detail=row.detail,
         revision=row.revision,
+        model_version=rule.version if isinstance(rule, ModelRule) else "",
     )
 
 

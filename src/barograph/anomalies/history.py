@@ -22,11 +22,12 @@ KEPT = 2 * LOOKBACK
 """Minutes: a bar may come ``LOOKBACK`` late and still finds ``LOOKBACK`` minutes before it."""
 
 _SPARE = 96
-RETURN, SPREAD, VOLUME, IMBALANCE, TRADES, SPIKE = range(6)
-"""Rows of a history's values: what the rules need of a bar."""
+RETURN, SPREAD, VOLUME, IMBALANCE, TRADES, SPIKE, VOLATILITY = range(7)
+"""Rows of a history's values: what the rules and the model need of a bar."""
+COLUMNS = 7
 
 Table = npt.NDArray[np.float64]
-"""float64, shape (6, n)."""
+"""float64, shape (COLUMNS, n)."""
 
 
 class Market(msgspec.Struct):
@@ -51,7 +52,8 @@ class Series(NamedTuple):
     """One instrument's bars, in order of time, and its venue. Values as float64, null as NaN.
 
     ``change`` is the log return from the bar before, ``spread`` is relative to the
-    midpoint, ``trades`` the number of trades, ``spike`` the ``volume_spike_score``.
+    midpoint, ``trades`` the number of trades, ``spike`` the ``volume_spike_score``,
+    ``volatility`` the ``volatility_1min``.
     """
 
     minute: Ints
@@ -61,6 +63,7 @@ class Series(NamedTuple):
     imbalance: Floats
     trades: Floats
     spike: Floats
+    volatility: Floats
     market: Market
 
     def rows(self, start: int, stop: int) -> tuple[int, int]:
@@ -72,11 +75,16 @@ class Series(NamedTuple):
 
 
 class History(msgspec.Struct):
-    """The bars of one instrument: ``minutes`` (n,) and ``values`` (6, n), the first ``used`` of them."""
+    """Bars of one instrument: ``minutes`` (n,) and ``values`` (COLUMNS, n), the first ``used`` of them."""
 
     minutes: Ints = msgspec.field(default_factory=lambda: np.zeros(_SPARE, dtype=np.int64))
-    values: Table = msgspec.field(default_factory=lambda: np.zeros((6, _SPARE)))
+    values: Table = msgspec.field(default_factory=lambda: np.zeros((COLUMNS, _SPARE)))
     used: int = 0
+
+    def __post_init__(self) -> None:
+        """A state that another version has saved is not taken for one of ours."""
+        if len(self.values) != COLUMNS:
+            raise ValueError(f"a history of {len(self.values)} columns; this version keeps {COLUMNS}")
 
     @property
     def last(self) -> int:
@@ -86,8 +94,8 @@ class History(msgspec.Struct):
     def series(self, market: Market) -> Series:
         """The bars as columns, without copying."""
         n = self.used
-        v = self.values
-        return Series(self.minutes[:n], v[0, :n], v[1, :n], v[2, :n], v[3, :n], v[4, :n], v[5, :n], market)
+        change, spread, volume, imbalance, trades, spike, volatility = self.values[:, :n]
+        return Series(self.minutes[:n], change, spread, volume, imbalance, trades, spike, volatility, market)
 
     def put(self, minutes: Ints, values: Table, newest: int) -> tuple[Ints, Ints]:
         """Take bars in, in the order in which they came; ``newest`` of the venue before them.
@@ -107,7 +115,7 @@ class History(msgspec.Struct):
             n -= first
             room = n + more + max(_SPARE, min(n, KEPT) // 8)
             kept = self.minutes, self.values
-            self.minutes, self.values = np.zeros(room, dtype=np.int64), np.zeros((6, room))
+            self.minutes, self.values = np.zeros(room, dtype=np.int64), np.zeros((COLUMNS, room))
             self.minutes[:n] = kept[0][first : first + n]
             self.values[:, :n] = kept[1][:, first : first + n]
         self.minutes[n : n + more] = minutes
@@ -130,7 +138,7 @@ class History(msgspec.Struct):
         new = self.values[:, self.minutes.searchsorted(came)]
         place = before.searchsorted(came)
         known = np.append(before, -1)[place] == came
-        differs = np.ones((6, len(came)), dtype=np.bool_)
+        differs = np.ones((COLUMNS, len(came)), dtype=np.bool_)
         differs[:, known] = ~_same(old[:, place[known]], new[:, known])
         return came[differs.any(axis=0)], came[differs[RETURN]]
 
@@ -171,9 +179,19 @@ def minutes_of(bars: Bars) -> Ints:
 
 
 def values_of(bars: Bars) -> Table:
-    """What the rules need of ``bars``: shape (6, n)."""
+    """What the rules and the model need of ``bars``: shape (COLUMNS, n)."""
     change = [math.log1p(pct / 100.0) if pct > -100.0 else math.nan for pct in bars.price_change_pct.tolist()]
     middle = 0.5 * (bars.bid_price + bars.ask_price)
     spread = np.divide(bars.bid_ask_spread, middle, out=np.full(len(bars), np.nan), where=middle > 0)
     trades = bars.trade_count.astype(np.float64)
-    return np.array([change, spread, bars.volume, bars.order_imbalance, trades, bars.volume_spike_score])
+    return np.array(
+        [
+            change,
+            spread,
+            bars.volume,
+            bars.order_imbalance,
+            trades,
+            bars.volume_spike_score,
+            bars.volatility_1min,
+        ]
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import App, Group, Parameter
 
 from barograph import __version__
-from barograph.cli.verbs import ABOUT, CHAPTERS, EPILOGUE, VERBS
+from barograph.cli.verbs import ABOUT, CHAPTERS, EPILOGUE, HEADS, VERBS
 
 app = App(
     name="barograph",
@@ -22,6 +22,8 @@ def _fill() -> None:
     chapters = {name: Group.create_ordered(name) for name in CHAPTERS}
     groups = {"": app}
     for verb in VERBS:
+        if verb.group in HEADS:
+            continue  # its group is a verb too, whose module fills it
         parent, chapter = groups[verb.group], chapters.get(verb.chapter)
         if verb.target:
             target = f"barograph.cli.commands.{verb.target}"

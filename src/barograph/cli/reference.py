@@ -56,10 +56,9 @@ def verbs(parent: App = app, above: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         if name.startswith("-"):
             continue
         child = parent[name]
-        if child.default_command is None:
-            yield from verbs(child, (*above, name))
-        else:
+        if child.default_command is not None:
             yield (*above, name), child
+        yield from verbs(child, (*above, name))
 
 
 def cli_reference() -> str:

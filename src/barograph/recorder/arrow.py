@@ -128,7 +128,7 @@ class RunTables:
             excerpt=[reject.excerpt for _, reject in rows],
         )
 
-    def anomalies(self, rows: Sequence[Anomaly], model_version: str) -> pa.Table:
+    def anomalies(self, rows: Sequence[Anomaly], rules_version: str) -> pa.Table:
         """``anomalies`` rows."""
         if not len(rows):
             return no_rows(ANOMALIES)
@@ -141,7 +141,7 @@ class RunTables:
             kind=[row.kind for row in rows],
             score=np.array([np.nan if row.score is None else row.score for row in rows]),
             threshold=np.array([row.threshold for row in rows], dtype=np.float64),
-            model_version=[model_version] * len(rows),
+            model_version=[row.model_version or rules_version for row in rows],
             detail=[row.detail for row in rows],
             revision=np.array([row.revision for row in rows], dtype=np.int32),
         )

@@ -3,30 +3,27 @@
 Decode, drop duplicates, flag, build minutes, look for anomalies, keep the ledger of what is
 complete: one object that a replay drives with runs of many thousand records and the live
 recorder with runs of one.
-It reads no clock, no file and no socket, so the same tape gives the same rows whatever
-the runs, and its whole state can be saved between any two of them.
+It reads no clock, no file and no socket (calendars and models are handed in, by the names that
+stand on the tape), so the same tape gives the same rows whatever the runs, and its whole state
+can be saved between any two of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
 from barograph.anomalies import Detector, DetectorState, RuleSettings
-from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarSettings, BarState, Recall, Run
-from barograph.bars.cleaning import OUTLIER_PCT, Cleaner, Recent
-from barograph.bars.dedup import Deduplicator, Seen
+from barograph.anomalies.models.promotion import STREAM, Promoted, RuleOf, no_models, promotions
+from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarSettings, BarState, Recall
+from barograph.bars.cleaning import OUTLIER_PCT
 from barograph.coverage import Ledger, LedgerState
 from barograph.coverage.hours import CalendarOf, OpenHours
-from barograph.feeds import FeedState, names
-from barograph.feeds.registry import feed as find_feed
 from barograph.recorder.arrow import RunTables
-from barograph.recorder.instruments import Instruments
+from barograph.recorder.intake import Intake, IntakeState, kernel_run
 from barograph.records import Kind, Records
-from barograph.rows import C, Candles, Decoded, Marks, Quotes, Reject, Ticks, concatenate
 from barograph.snapshot import pack, unpack
 from barograph.tables import Flag
 
@@ -78,25 +75,11 @@ class LineState(msgspec.Struct):
     shape: bytes
     kernel_version: int
     next_pos: int
-    instruments: Instruments
-    feeds: dict[str, bytes]
-    dedup: bytes
-    cleaner: bytes
+    intake: IntakeState
     bars: bytes
     detector: bytes
     coverage: bytes
     counts: Counts
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Everything that one run decoded to, over all feeds, in tape order."""
-
-    ticks: Ticks
-    quotes: Quotes
-    marks: Marks
-    candles: Candles
-    rejects: list[tuple[str, Reject]]
 
 
 class Line:
@@ -108,6 +91,7 @@ class Line:
         recall: reads back rows of minutes that are no longer in memory, so that very late
             trades can revise them; without it such minutes are counted as unrevised.
         calendar_of: gives the calendars that the tape names; the house's own when left out.
+        rule_of: loads the anomaly models that the tape names; without it a tape that names one is refused.
 
     Attributes:
         ledger: of what is complete; asked by the recorder for gaps and mute symbols.
@@ -119,23 +103,23 @@ class Line:
         state: LineState | None = None,
         recall: Recall | None = None,
         calendar_of: CalendarOf | None = None,
+        rule_of: RuleOf = no_models,
     ) -> None:
         self.settings = settings
         self._recall = recall
         self.next_pos = state.next_pos if state else 0
         self.counts = state.counts if state else Counts()
-        self.instruments = state.instruments if state else Instruments()
-        self._feeds: dict[str, FeedState] = {}
-        self._saved_feeds = state.feeds if state else {}
-        self._dedup = Deduplicator(unpack(state.dedup, Seen) if state else None)
-        self._cleaner = Cleaner(
-            settings.outlier_pct,
-            settings.bars.max_ahead_us,
-            unpack(state.cleaner, Recent) if state else None,
+        self._intake = Intake(
+            settings.outlier_pct, settings.bars.max_ahead_us, state.intake if state else None
         )
+        self.instruments = self._intake.instruments
         self._bars = BarKernel(settings.bars, unpack(state.bars, BarState) if state else None, recall)
         self._detector = Detector(
-            settings.rules, self.instruments.venues, unpack(state.detector, DetectorState) if state else None
+            settings.rules,
+            self.instruments.venues,
+            unpack(state.detector, DetectorState) if state else None,
+            self.instruments.symbols,
+            rule_of,
         )
         self.ledger = Ledger(unpack(state.coverage, LedgerState) if state else None, calendar_of or _calendar)
 
@@ -143,15 +127,17 @@ class Line:
         """Take in the next records and return the rows that they made, by table.
 
         The run must begin at :attr:`next_pos`.
+
+        Raises:
+            DataError: an anomaly model that the tape names is not there any more.
         """
         if run.first_pos != self.next_pos:
             raise ValueError(f"the line stands at {self.next_pos}, the run begins at {run.first_pos}")
-        rows = self._decode(run)
-        ticks, quotes, dropped = self._dedup.advance(rows.ticks, rows.quotes)
-        ticks, quotes = self._cleaner.advance(ticks, quotes, run.recv_ns)
-        advance = self._bars.advance(_kernel_run(run, ticks, quotes, rows.marks))
+        rows = self._intake.advance(run)
+        advance = self._bars.advance(kernel_run(run, rows))
+        ticks, quotes, dropped = rows.ticks, rows.quotes, rows.dropped
         ticks = ticks.with_(flags=ticks.flags | np.where(advance.late, Flag.LATE, 0).astype(np.int16))
-        anomalies = self._detector.advance(advance.bars)
+        anomalies = self._detector.advance(advance.bars, self._promotions(run))
         coverage = self.ledger.advance(run, ticks, quotes, self.instruments)
 
         tables = RunTables(run.first_pos, run.recv_ns, self.instruments)
@@ -165,6 +151,7 @@ class Line:
             "coverage": tables.coverage(coverage),
         }
         self.next_pos = run.next_pos
+        self._met_unknown(rows.unknown)
         self._count(run, made, dropped.ticks + dropped.quotes, advance)
         return {name: table for name, table in made.items() if table.num_rows}
 
@@ -184,62 +171,23 @@ class Line:
             shape=self.settings.shape(),
             kernel_version=KERNEL_VERSION,
             next_pos=self.next_pos,
-            instruments=self.instruments,
-            feeds=self._saved_feeds | {name: pack(state) for name, state in self._feeds.items()},
-            dedup=pack(self._dedup.state),
-            cleaner=pack(self._cleaner.state),
+            intake=self._intake.state(),
             bars=pack(self._bars.state if self._recall is None else self._bars.lean_state),
             detector=pack(self._detector.state),
             coverage=pack(self.ledger.state),
             counts=self.counts,
         )
 
-    def _decode(self, run: Records) -> _Rows:
-        decoded: list[tuple[str, Decoded]] = []
-        for name in sorted({run.streams[i].feed for i in np.unique(run.stream).tolist()}):
-            if name not in names():
-                self._met_unknown(name, {"a feed that this version does not know": len(run.of(name))})
-                continue
-            made = find_feed(name).decode(self._feed_state(name), run.of(name))
-            self._met_unknown(name, made.unknown)
-            decoded.append((name, self._with_instruments(name, made)))
-        rejects = [(name, reject) for name, made in decoded for reject in made.rejects]
-        return _Rows(
-            _in_tape_order([made.ticks for _, made in decoded], Ticks),
-            _in_tape_order([made.quotes for _, made in decoded], Quotes),
-            _in_tape_order([made.marks for _, made in decoded], Marks),
-            _in_tape_order([made.candles for _, made in decoded], Candles),
-            sorted(rejects, key=lambda pair: pair[1].record),
-        )
+    def _promotions(self, run: Records) -> list[tuple[int, Promoted]]:
+        found = list(promotions(run))
+        broken = sum(promoted is None for _, promoted in found)
+        if broken:
+            self._met_unknown({f"{STREAM.feed}: a promotion that cannot be read": broken})
+        return [(at, promoted) for at, promoted in found if promoted is not None]
 
-    def _feed_state(self, name: str) -> FeedState:
-        state = self._feeds.get(name)
-        if state is None:
-            kind = find_feed(name).state
-            saved = self._saved_feeds.get(name)
-            state = self._feeds[name] = unpack(saved, kind) if saved is not None else kind()
-        return state
-
-    def _with_instruments(self, feed: str, made: Decoded) -> Decoded:
-        """The same rows with a feed's own symbol numbers replaced by instruments."""
-        symbols = self._feeds[feed].symbols
-
-        def translated(rows: C) -> C:
-            return rows.with_(
-                instrument=self.instruments.translate(feed, symbols, rows.instrument)  # type: ignore[attr-defined]
-            )
-
-        return replace(
-            made,
-            ticks=translated(made.ticks),
-            quotes=translated(made.quotes),
-            candles=translated(made.candles),
-        )
-
-    def _met_unknown(self, feed: str, events: dict[str, int]) -> None:
+    def _met_unknown(self, events: dict[str, int]) -> None:
         unknown = self.counts.unknown
-        for event, count in events.items():
-            name = f"{feed}: {event}"
+        for name, count in events.items():
             unknown[name] = unknown.get(name, 0) + count
 
     def _count(self, run: Records, made: dict[str, pa.Table], duplicates: int, advance: Advance) -> None:
@@ -263,25 +211,3 @@ def _calendar(name: str) -> OpenHours:
     from barograph.calendars import calendar
 
     return calendar(name)
-
-
-def _kernel_run(run: Records, ticks: Ticks, quotes: Quotes, marks: Marks) -> Run:
-    return Run(
-        first_pos=run.first_pos,
-        recv_ns=run.recv_ns,
-        kind=run.kind,
-        stream=run.stream,
-        ticks=ticks,
-        quotes=quotes,
-        mark_record=marks.record,
-        mark_ts_us=marks.ts_us,
-    )
-
-
-def _in_tape_order(parts: list[C], kind: type[C]) -> C:
-    """Rows of several feeds as the tape has them."""
-    filled = [part for part in parts if len(part)]
-    rows = concatenate(filled, kind)
-    if len(filled) < 2:
-        return rows
-    return rows.take(np.argsort(rows.record, kind="stable"))  # type: ignore[attr-defined]

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from barograph.anomalies.models.registry import Registry
 from barograph.bars import KERNEL_VERSION
 from barograph.calendars import Calendar, calendar
-from barograph.coverage.hours import CalendarOf
 from barograph.disk import Lock
 from barograph.errors import SettingsError, TapeCorrupt
 from barograph.log import get_logger
@@ -49,6 +49,11 @@ class Places:
         data = self.tape.parent
         return calendar(name, data / "calendars.toml", data / "state" / "calendars")
 
+    @property
+    def models(self) -> Registry:
+        """The trained models of the data directory."""
+        return Registry.of(self.tape.parent)
+
     def lock(self) -> Lock:
         """One writer of the tables at a time."""
         return Lock(self.state / "line.lock", f"the tables beside {self.state} are being written")
@@ -63,7 +68,7 @@ def resume(settings: LineSettings, places: Places, recall: StoreRecall, committe
     checkpoints = Checkpoints(places.state)
     saved = checkpoints.load()
     try:
-        line = _resumed(settings, saved, recall, committed, places.calendar)
+        line = _resumed(settings, saved, recall, committed, places)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"{checkpoints.path} was written by another version of Barograph ({error}); "
@@ -78,7 +83,7 @@ def _resumed(
     saved: bytes | None,
     recall: StoreRecall,
     committed: int,
-    calendar_of: CalendarOf,
+    places: Places,
 ) -> Line:
     state = unpack(saved, LineState) if saved is not None else None
     if state is not None and state.next_pos > committed:
@@ -86,7 +91,7 @@ def _resumed(
         state = None
     if state is not None:
         _require_same(settings, state)
-    return Line(settings, state, recall, calendar_of)
+    return Line(settings, state, recall, places.calendar, places.models.rule)
 
 
 def _require_same(settings: LineSettings, state: LineState) -> None:

@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from barograph.clock import MINUTE_US, ManualClock
 from barograph.compiled import cache_stamp
 from barograph.log import get_logger
@@ -52,8 +54,21 @@ def _use_them_all() -> None:
                 tape.append_many([Stream("sim", "sim-1")], 0, batch.recv_ns, Kind.FRAME, batch.payloads)
             for at, frame in _binance(start_us + 100 * MINUTE_US):
                 tape.append(Stream("binance", "b-1"), at, Kind.FRAME, frame)
+        _score()
         bars = BarSettings(kept_rows=200, retain_us=0, history_bars=30, spike_window=20)
         replay(data, LineSettings(bars=bars), stride_records=500)
+
+
+def _score() -> None:
+    """A bar with an hour behind it, and a tree of one leaf."""
+    from barograph.anomalies.history import COLUMNS, History, Market
+    from barograph.anomalies.models.features import NAMES, features
+    from barograph.anomalies.models.forest import LEAF, Forest
+
+    series = History(np.arange(61), np.ones((COLUMNS, 61)), 61).series(Market())
+    none = np.zeros(1, dtype=np.int32)
+    tree = Forest(np.zeros(1, dtype=np.int64), none + LEAF, np.ones(1), none, none, 1.0, len(NAMES))
+    tree.scores(features(series, 60, 61))
 
 
 def _binance(start_us: int) -> list[tuple[int, bytes]]:

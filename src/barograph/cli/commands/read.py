@@ -19,7 +19,7 @@ from barograph.cli.times import moment_us
 from barograph.clock import from_us
 
 _ANOMALIES = """
-    SELECT ts, venue, symbol, kind, score, threshold, detail FROM anomalies
+    SELECT ts, venue, symbol, kind, score, threshold, model_version, detail FROM anomalies
     WHERE symbol = coalesce($1, symbol) AND kind = coalesce($2, kind)
     ORDER BY ts, symbol, venue, kind
 """
@@ -181,14 +181,15 @@ def anomalies(
     rows: int = SHOWN_ROWS,
     common: Options = DEFAULTS,
 ) -> None:
-    """What the rules found, in the order of time.
+    """What the rules and the promoted model found, in the order of time.
 
     Parameters
     ----------
     symbol
         One symbol only.
     kind
-        One kind only: volume_spike, price_jump, spread_blowout, one_sided_flow, correlation_break or stale.
+        One kind only: volume_spike, price_jump, spread_blowout, one_sided_flow, correlation_break, stale
+        or model.
     csv
         Print CSV, with a header.
     rows

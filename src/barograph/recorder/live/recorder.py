@@ -153,7 +153,8 @@ def described(settings: Settings) -> tuple[dict[str, Live], dict[str, FeedStats]
     """
     if not settings.record.feeds:
         raise UsageError(
-            "no feed to record; say --feed binance --symbols BTC-USDT, or set record.feeds in barograph.toml"
+            "no feed to record; say --feed binance --symbols BTC-USDT, or set record.feeds in barograph.toml "
+            "(--feed sim is a simulated market, for trying things)"
         )
     lives: dict[str, Live] = {}
     problems: dict[str, BarographError] = {}

@@ -24,6 +24,7 @@ from barograph.recorder.live.follower import Findings, Follower, Pace
 from barograph.recorder.live.hours import OpenFeeds
 from barograph.recorder.live.journal import Journal
 from barograph.recorder.live.notify import Notifier
+from barograph.recorder.live.promotions import Promotions
 from barograph.recorder.live.runner import FeedRunner
 from barograph.recorder.live.services import Services
 from barograph.recorder.live.signals import Signals
@@ -87,6 +88,7 @@ class Running:
         self._services = Services(
             settings, clock, self._desk, self._open_feeds, self._notifier, self._follower, self.stats
         )
+        self._promotions = Promotions(places.models, journal, clock)
         self._runners: dict[str, FeedRunner] = {}
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
@@ -127,7 +129,9 @@ class Running:
                     group.create_task(self._supervised(name, each, web), name=f"feed-{name}")
                     for name, each in self._lives.items()
                 ]
+                promoting = group.create_task(self._promotions.watch(), name="models")
                 await self._until_over(feeds, duration_s)
+                promoting.cancel()
                 await self._end(feeds)
         return self.stats()
 
