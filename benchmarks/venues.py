@@ -5,6 +5,7 @@
 Prints one line of JSON with the addresses, then answers each command with one line:
 
 ``rate N``          trade by itself: N events a second over all venues, four of five of them quotes
+``quotes F``        so many of the events are quotes, 0 to 1
 ``only V quotes``   trade on one venue only, and only quotes; ``only all`` ends that
 ``burst N``         N events at once, over all venues
 ``act NAME VENUE``  a fault of ``barograph.testing.acts`` on each connection of a venue; ``close:1012 VENUE``
@@ -45,6 +46,7 @@ class Venues:
     def __init__(self, servers: dict[str, VenueServer]) -> None:
         self.servers = servers
         self.rate = 0.0
+        self.quotes_of = QUOTES_OF
         self.only = ""
         self.late_s = 0.0
         self._due = 0.0
@@ -77,7 +79,7 @@ class Venues:
             shares[(self._turn + extra) % len(names)] += 1
         self._turn += 1
         for name, share in zip(names, shares, strict=True):
-            self._quotes_due += share * QUOTES_OF
+            self._quotes_due += share * self.quotes_of
             quotes = min(int(self._quotes_due), share)
             self._quotes_due -= quotes
             self.servers[name].market.make(trades=share - quotes, quotes=quotes)
@@ -87,6 +89,8 @@ class Venues:
         word, _, rest = line.strip().partition(" ")
         if word == "rate":
             self.rate, self.late_s = float(rest), 0.0
+        elif word == "quotes":
+            self.quotes_of = float(rest)
         elif word == "only":
             self.only = "" if rest == "all" else rest.split()[0]
         elif word == "burst":

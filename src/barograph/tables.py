@@ -285,6 +285,58 @@ TRIALS = Table(
 )
 """Every backtest ever run. No table of the lake: no tape stands behind it, see ``research.trials``."""
 
+POSITIONS = Table(
+    "positions",
+    _columns("""
+        strategy string
+        venue string
+        symbol string
+        quantity double
+        entry_price double
+        entry_ts time
+        entry_fee double
+        entry_id string
+        bar_version int64?
+        last_price double?
+        version int64
+        tape_pos int64
+    """),
+    key=("strategy", "venue", "symbol", "entry_id"),
+    time="entry_ts",
+    sort=("strategy", "venue", "symbol", "entry_ts", "entry_id"),
+)
+"""What is open in the ledger of paper trading."""
+
+COMPLETED_TRADES = Table(
+    "completed_trades",
+    _columns("""
+        trade_key string
+        strategy string
+        venue string
+        symbol string
+        quantity double
+        entry_ts time
+        entry_price double
+        exit_ts time
+        exit_price double
+        fees double
+        profit double
+        profit_pct double
+        reason string
+        entry_id string
+        exit_id string
+        bar_version int64?
+        exit_bar_version int64?
+    """),
+    key=("trade_key",),
+    time="exit_ts",
+    sort=("strategy", "venue", "symbol", "exit_ts", "trade_key"),
+)
+"""What paper trading has earned and lost."""
+
+TRADED: dict[str, Table] = {table.name: table for table in (POSITIONS, COMPLETED_TRADES)}
+"""Tables of paper trading: the ledger is behind them, not the tape's committer."""
+
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (TICKS, QUOTES, MARKET_MICROSTRUCTURE, ANOMALIES, REJECTS, CANDLES, COVERAGE)

@@ -43,6 +43,7 @@ def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         return
     yield _tape(settings.data_dir / "tape", deep)
     yield from _lake(settings.data_dir)
+    yield from _simulated(settings)
     yield _leftovers(settings.data_dir)
     yield _locks(settings.data_dir)
 
@@ -96,7 +97,7 @@ def _tape(tape: Path, deep: bool) -> Finding:
 
     if not tape.is_dir():
         return Finding(
-            "tape", "note", f"there is no {tape} yet", "barograph tape import, or barograph simulate"
+            "tape", "note", f"there is no {tape} yet", "barograph record --feed sim, or barograph tape import"
         )
     try:
         segments = list_segments(tape)
@@ -139,6 +140,25 @@ def _lake(data: Path) -> Iterator[Finding]:
         yield Finding(
             "reach", "note", f"the tables are {end - reach:,} records behind the tape", "barograph replay"
         )
+
+
+def _simulated(settings: Settings) -> Iterator[Finding]:
+    """The live simulated market, where it has been recorded: nobody should take it for a real one."""
+    from barograph.recorder.live.courses import courses_at, read_courses
+
+    path = courses_at(settings.data_dir)
+    if not path.exists():
+        return
+    try:
+        symbols = ", ".join(sorted(read_courses(path)))
+    except BarographError as error:
+        yield Finding("simulator", "wrong", str(error), "make it readable")
+        return
+    if symbols:
+        yield Finding("simulator", "ok", f"venue sim is a simulated market: {symbols}")
+    else:
+        remedy = "harmless: its prices begin anew, and its numbers are new ones"
+        yield Finding("simulator", "note", f"{path} cannot be understood", remedy)
 
 
 def _leftovers(data: Path) -> Finding:

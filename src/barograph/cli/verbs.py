@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ABOUT = "Records markets, keeps every message, and turns them into features you can trust."
 EPILOGUE = "Start with: barograph demo"
-CHAPTERS = ("The tape", "The tables", "Research", "The house")
+CHAPTERS = ("The tape", "The tables", "Research", "Paper trading", "The house")
 
 
 class Verb(NamedTuple):
@@ -35,7 +35,7 @@ class Verb(NamedTuple):
         return self.words.rpartition(" ")[2]
 
 
-TAPE, TABLES, RESEARCH, HOUSE = CHAPTERS
+TAPE, TABLES, RESEARCH, PAPER, HOUSE = CHAPTERS
 
 VERBS = (
     Verb("demo", "Record a market, build its features and show them, start to end.", HOUSE, "demo:demo"),
@@ -68,7 +68,12 @@ VERBS = (
     Verb("bars", "Bars of a symbol, any interval.", TABLES, "read:bars"),
     Verb("ticks", "Trades of a symbol.", TABLES, "read:ticks"),
     Verb("quotes", "Best bids and asks of a symbol.", TABLES, "read:quotes"),
-    Verb("anomalies", "What the rules found.", TABLES, "read:anomalies"),
+    Verb("anomalies", "What rules and the model found; train models.", TABLES, "anomalies:anomalies"),
+    Verb("anomalies train", "Train a model on stored minutes.", "", "anomalies:train"),
+    Verb("anomalies score", "What a model finds in stored minutes.", "", "anomalies:score"),
+    Verb("anomalies list", "Models, and which one counts.", "", "anomalies:list_"),
+    Verb("anomalies promote", "Let a model judge every minute from now on.", "", "anomalies:promote"),
+    Verb("anomalies drift", "How far the market has moved from what a model knows.", "", "anomalies:drift"),
     Verb("coverage", "How complete the data is, and why what is missing is.", TABLES, "coverage:coverage"),
     Verb("symbols", "Symbols and venues, with their spans.", TABLES, "read:symbols"),
     Verb("export", "Write a table to a CSV, Parquet or Arrow file.", TABLES, "export:export"),
@@ -91,9 +96,19 @@ VERBS = (
         "research:trials",
     ),
     Verb("research check", "Does a strategy of your own look into the future?", "", "research_check:check"),
+    Verb("trade", "Trade on paper: behind the recorder, or over a tape.", PAPER, "trade:trade"),
+    Verb("trade stop", "Enter no more; with --flatten leave what is held.", "", "trade:stop"),
+    Verb("trade resume", "Enter again.", "", "trade:resume"),
+    Verb("trade status", "How the process does, and each strategy.", "", "trade:status"),
+    Verb("trade reconcile", "Trade it all again from the tape, and compare.", "", "trade:reconcile"),
+    Verb("positions", "What is held, at the last known price.", PAPER, "positions:positions"),
+    Verb("trades", "Completed trades, and what they came to.", PAPER, "trades:trades"),
     Verb("etl", "Clean and resample days of data, in parallel.", RESEARCH),
     Verb("etl run", "Process batches: a day, or a day of one symbol.", "", "etl:run"),
 )
+
+HEADS = frozenset(verb.words for verb in VERBS if verb.target) & {verb.group for verb in VERBS}
+"""Verbs that do something themselves and have others below them: their target is a parser of its own."""
 
 
 def overview() -> str:

@@ -24,6 +24,13 @@ def lazy(table: Table, days: Sequence[Day]) -> pl.LazyFrame:
     return pl.concat(frames) if frames else pl.LazyFrame(schema=_schema(table))
 
 
+def lazy_once(table: Table, paths: Sequence[Path]) -> pl.LazyFrame:
+    """All rows of ``table`` in files named by what they hold, each key once, in no promised order."""
+    if not paths:
+        return pl.LazyFrame(schema=_schema(table))
+    return _files(table, paths).unique(subset=table.key, keep="any")
+
+
 def _schema(table: Table) -> pl.Schema:
     return pl.Schema(table.schema())
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
+from barograph.clock import from_us
 from barograph.errors import UsageError
 from barograph.market.intervals import bars, frame, names
 from barograph.market.times import Moment, moment_us
 from barograph.store import Lake, Scan
 from barograph.store.layout import table_named
-from barograph.tables import TABLES
+from barograph.tables import COMPLETED_TRADES, POSITIONS, TABLES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -144,6 +145,24 @@ class Market:
         """The ledger of what is complete: a row a minute, venue, symbol and channel (docs/coverage.md)."""
         return self._rows("coverage", symbol, venue, start, end)
 
+    def completed_trades(
+        self,
+        symbol: Names = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        venue: Names = None,
+    ) -> pl.DataFrame:
+        """What paper trading has earned and lost: a row a trade, by the time of its exit."""
+        rows = _chosen(self.lazy("completed_trades"), symbol, venue)
+        for bound, is_before in ((moment_us(start), False), (moment_us(end), True)):
+            if bound is not None:
+                rows = rows.filter(_of_time("exit_ts", bound, is_before=is_before))
+        return rows.collect().sort(COMPLETED_TRADES.sort)
+
+    def positions(self, symbol: Names = None, venue: Names = None) -> pl.DataFrame:
+        """What is open in the ledger of paper trading now."""
+        return _chosen(self.lazy("positions"), symbol, venue).collect()
+
     def symbols(self) -> pl.DataFrame:
         """Every symbol and venue, with its first and last time: ``symbol, venue, first, last``."""
         return self.sql(_SYMBOLS)
@@ -185,8 +204,15 @@ class Market:
 
         Order is not promised. The files are listed now: collect within minutes, or ask again.
         """
-        from barograph.market.lazy import lazy
+        import polars as pl
 
+        from barograph.market.lazy import lazy, lazy_once
+        from barograph.store.traded import positions, trade_files
+
+        if table == COMPLETED_TRADES.name:
+            return lazy_once(COMPLETED_TRADES, trade_files(self._lake.root))
+        if table == POSITIONS.name:
+            return pl.LazyFrame(positions(self._lake.root))
         return lazy(table_named(table), self._lake.days(Scan(table)))
 
     def close(self) -> None:
@@ -224,6 +250,22 @@ class Market:
 
 def _scan(table: str, symbol: Names, venue: Names, start: Moment | None, end: Moment | None) -> Scan:
     return Scan(table, None, names(symbol), names(venue), moment_us(start), moment_us(end))
+
+
+def _chosen(rows: pl.LazyFrame, symbol: Names, venue: Names) -> pl.LazyFrame:
+    import polars as pl
+
+    for column, only in (("symbol", names(symbol)), ("venue", names(venue))):
+        if only is not None:
+            rows = rows.filter(pl.col(column).is_in(list(only)))
+    return rows
+
+
+def _of_time(column: str, bound_us: int, *, is_before: bool) -> pl.Expr:
+    import polars as pl
+
+    moment = pl.lit(from_us(bound_us))
+    return pl.col(column) < moment if is_before else pl.col(column) >= moment
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from barograph.recorder.line import Counts, LineSettings
 from barograph.recorder.recall import StoreRecall
 from barograph.recorder.resuming import Places, resume, runs, with_open_minutes
 from barograph.snapshot import pack
-from barograph.store import Commit
+from barograph.store import Commit, Store
 from barograph.store.lake import Lake
+from barograph.store.traded import carry_trades
 from barograph.tape import TapeReader
 
 STRIDE_RECORDS = 65_536
@@ -70,7 +72,7 @@ def replay(
     Raises:
         SettingsError: the tables were made with other settings; ``barograph rebuild`` helps.
         StorageBusy: another process is writing the tables.
-        DataError: there is no tape.
+        DataError: there is no tape, or an anomaly model that it names is not there.
         TapeCorrupt, StorageFull: what was committed stays; run again after the remedy.
     """
     places = Places.of(data)
@@ -104,9 +106,11 @@ def rebuild(
 
 def _exchange(places: Places, made: Places) -> None:
     """Put what was made in its place. The checkpoint goes first and comes last: a crash
-    in between costs a replay, never a row."""
+    in between costs a replay, never a row. Completed trades, of which the tape knows
+    nothing, go along."""
     old = made.state / "lake.old"
     Checkpoints(places.state).path.unlink(missing_ok=True)
+    carry_trades(places.lake, made.lake)
     if places.lake.exists():
         places.lake.rename(old)
     made.lake.rename(places.lake)
@@ -116,8 +120,19 @@ def _exchange(places: Places, made: Places) -> None:
 def _drive(
     places: Places, settings: LineSettings, stride: int, checkpoint_every: int, progress: Progress | None
 ) -> ReplayResult:
+    with closing(Lake(places.lake)) as store:
+        return _drive_into(store, places, settings, stride, checkpoint_every, progress)
+
+
+def _drive_into(
+    store: Store,
+    places: Places,
+    settings: LineSettings,
+    stride: int,
+    checkpoint_every: int,
+    progress: Progress | None,
+) -> ReplayResult:
     started = time.perf_counter()
-    store = Lake(places.lake)
     checkpoints = Checkpoints(places.state)
     recall = StoreRecall(store)
     line = resume(settings, places, recall, store.committed())
@@ -142,5 +157,4 @@ def _drive(
             unsaved = 0
         if progress:
             progress(run.next_pos - begin, end - begin)
-    store.close()
     return ReplayResult(end - begin, line.next_pos, line.counts, time.perf_counter() - started)

@@ -8,6 +8,8 @@
     lake/.hot/<table>/arrange.lock                                            who rearranges its parts
     lake/.hot/commits.log                                                     what is committed
     lake/.hot/tmp/                                                            being written
+    lake/completed_trades/date=YYYY-MM-DD/<count>-<digest>.parquet            see ``store.traded``
+    state/ledger.sqlite                                                       the ledger of paper trading
 
 A glob over ``lake/<table>/`` therefore meets sealed days only. The links are hard links:
 second names, which never mean another file, for engines that open a file more than once.
@@ -56,6 +58,11 @@ def table_named(name: str) -> Table:
 def commit_log(root: Path) -> Path:
     """The file that lists the commits."""
     return root / ".hot" / "commits.log"
+
+
+def ledger_path(root: Path) -> Path:
+    """The ledger of paper trading, beside the lake in the data directory."""
+    return root.parent / "state" / "ledger.sqlite"
 
 
 def temporary_folder(root: Path) -> Path:

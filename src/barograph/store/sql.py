@@ -23,8 +23,9 @@ from barograph.store.parquet import verify
 from barograph.store.reading import Day
 from barograph.store.runs import Replaced
 from barograph.store.store import Scan
-from barograph.store.views import DERIVED, NEEDS, table_sql
-from barograph.tables import TABLES
+from barograph.store.traded import positions, trade_files
+from barograph.store.views import DERIVED, NEEDS, once_sql, table_sql
+from barograph.tables import COMPLETED_TRADES, POSITIONS, TABLES, TRADED
 
 _ATTEMPTS = 20
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(\([^)]*\)\s*)?(ANALYZE\b)?", re.IGNORECASE)
@@ -117,6 +118,16 @@ class Sql:
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {table.name} AS {table_sql(table, days)}")
         for name, query in DERIVED.items():
             cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {query}")
+        return files + self._make_traded(cursor, mentioned)
+
+    def _make_traded(self, cursor: duckdb.DuckDBPyConnection, mentioned: set[str]) -> list[Path]:
+        """Define the tables of paper trading; the files in use."""
+        root = self._lake.root
+        files = trade_files(root) if COMPLETED_TRADES.name in mentioned else []
+        view = once_sql(COMPLETED_TRADES, files)
+        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {COMPLETED_TRADES.name} AS {view}")
+        rows = positions(root) if POSITIONS.name in mentioned else POSITIONS.schema().empty_table()
+        cursor.register(POSITIONS.name, rows)
         return files
 
 
@@ -147,9 +158,9 @@ def _mentioned(statement: str) -> set[str]:
     """Tables that a statement may read: listing files costs, so the others stay empty."""
     text = statement.lower()
     if "query" in text:  # query('...') and query_table(...) may name any table
-        return set(TABLES)
+        return {*TABLES, *TRADED}
     needed = {table for view, tables in NEEDS.items() if view in text for table in tables}
-    return needed | {name for name in TABLES if name in text}
+    return needed | {name for name in (*TABLES, *TRADED) if name in text}
 
 
 def _streamed(
@@ -178,7 +189,7 @@ def _explained(error: Exception, files: Sequence[Path]) -> BarographError:
     message = str(error)
     missing = re.search(r"Table with name (\S+) does not exist", message)
     if missing:
-        names = ", ".join(sorted((*TABLES, *DERIVED)))
+        names = ", ".join(sorted((*TABLES, *TRADED, *DERIVED)))
         return UsageError(f"no table is called {missing[1]!r}; there are: {names}")
     if "No space left" in message or "max_temp_directory_size" in message:
         return StorageFull(f"the query needs more disk for its intermediate rows than there is: {message}")

@@ -89,6 +89,15 @@ def table_sql(table: Table, days: Sequence[Day]) -> str:
     return "\nUNION ALL\n".join(selects) if selects else _no_rows(table)
 
 
+def once_sql(table: Table, paths: Sequence[Path]) -> str:
+    """A query for all rows of ``table`` in files that are named by what they hold, each key once."""
+    if not paths:
+        return _no_rows(table)
+    union = "\nUNION ALL\n".join(_from_files(table, paths))
+    key = ", ".join(_quoted(name) for name in table.key)
+    return f"SELECT * FROM ({union}) QUALIFY row_number() OVER (PARTITION BY {key}) = 1"
+
+
 def _unsettled(table: Table, day: Day) -> list[str]:
     """The sealed file of a day that has newer parts."""
     if day.sealed is None:

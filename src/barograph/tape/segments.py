@@ -12,6 +12,7 @@ import re
 from bisect import bisect_right
 from pathlib import Path
 
+from barograph.disk import storage_error, sync_data
 from barograph.errors import DataError
 from barograph.tape.blocks import BlockReader
 
@@ -44,6 +45,27 @@ def segment_files(tape: Path) -> dict[int, Path]:
         if matched:
             found[int(matched[1])] = tape / name
     return found
+
+
+def sync_tape(tape: Path) -> None:
+    """Bring to the disk what others have appended so far: for those who are about to rely on it outside.
+
+    A segment is synced by its writer before the next one begins, so the newest is all there is to do; the one
+    before it as well, in case it has just been rolled.
+
+    Raises:
+        StorageError: the disk does not take it.
+    """
+    for path in list(segment_files(tape).values())[-2:]:
+        if path.suffix != RAW:
+            continue
+        try:
+            with path.open("rb") as file:
+                sync_data(file.fileno())
+        except FileNotFoundError:
+            continue  # it has been sealed meanwhile, which syncs it
+        except OSError as error:
+            raise storage_error(error, f"syncing {path}") from error
 
 
 def open_segment(tape: Path, first_pos: int, start: int = 0) -> BlockReader | None:

@@ -25,6 +25,7 @@ SYMBOLS_OF = {
     "kraken": "feeds.kraken.symbols",
     "polygon-crypto": "feeds.polygon.crypto",
     "polygon-stocks": "feeds.polygon.stocks",
+    "sim": "feeds.sim.symbols",
 }
 """The setting that names a feed's symbols."""
 

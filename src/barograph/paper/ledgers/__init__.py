@@ -1,0 +1,1 @@
+"""Ledgers, one store a file."""

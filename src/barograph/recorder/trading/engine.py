@@ -1,0 +1,157 @@
+"""Strategies over runs of records: the tape in, a ledger out.
+
+Everything is a function of the tape from the strategies' beginnings on and of the words of
+:mod:`.control`; any cutting into runs gives the same ledger. A checkpoint says from where the market has to
+be read again; items in the ledger may be further on, and know what they have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from barograph.errors import SettingsError
+from barograph.paper.ledger import Ledger
+from barograph.paper.positions import Position, Trade
+from barograph.recorder.line import LineSettings
+from barograph.recorder.trading.control import Action, Applied
+from barograph.recorder.trading.market import MarketState, MarketView, Seen
+from barograph.records import Records
+from barograph.snapshot import pack, unpack
+
+CHECKPOINT = "engine/checkpoint"
+"""The note that says where all that is traded stands."""
+
+
+class Done(NamedTuple):
+    """What a run led to, in the order in which it happened."""
+
+    opened: tuple[Position, ...] = ()
+    closed: tuple[Trade, ...] = ()
+
+    def __add__(self, other: object) -> Done:
+        assert isinstance(other, Done)
+        return Done(self.opened + other.opened, self.closed + other.closed)
+
+
+class Trading(Protocol):
+    """One named part of what is traded: tick strategies, or accounts of bar strategies."""
+
+    @property
+    def name(self) -> str:
+        """Of the strategy or account."""
+        ...
+
+    def take(self, seen: Seen) -> Done:
+        """Go on over what a run showed."""
+        ...
+
+    def told(self, action: Action) -> None:
+        """A person said something; it counts from the next record on."""
+        ...
+
+    def keep(self, pos: int) -> None:
+        """Bring into the ledger all that is not there, as of tape position ``pos``."""
+        ...
+
+
+class Engine:
+    """All that is traded, driven over one tape.
+
+    Args:
+        ledger: where decisions go.
+        market: where it stands.
+        parts: what is traded.
+        words: what a person has said so far; those at or behind the market's position are said again.
+        note: under which checkpoints are kept.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        market: MarketView,
+        parts: Sequence[Trading],
+        words: Sequence[Applied] = (),
+        note: str = CHECKPOINT,
+    ) -> None:
+        self.ledger, self.market, self.parts = ledger, market, tuple(parts)
+        self._note = note
+        self._words = [word for word in words if word.pos >= market.next_pos]
+
+    @property
+    def next_pos(self) -> int:
+        """The position of the next record."""
+        return self.market.next_pos
+
+    def tell(self, word: Applied) -> None:
+        """A word that counts from a position on that has not been passed."""
+        self._words.append(word)
+
+    def advance(self, run: Records) -> Done:
+        """Trade over the next records."""
+        done = Done()
+        for piece in self._pieces(run):
+            self._say()
+            seen = self.market.advance(piece)
+            for part in self.parts:
+                done += part.take(seen)
+        return done
+
+    def checkpoint(self) -> None:
+        """Everything in the ledger, durably, so that a new process goes on from here.
+
+        The tape up to here must be on the disk: a checkpoint that outlives the records before it would be
+        gone on from with others.
+        """
+        self._say()
+        for part in self.parts:
+            part.keep(self.next_pos)
+        self.ledger.note(self._note, pack(self.market.state()))
+
+    def _pieces(self, run: Records) -> Iterator[Records]:
+        """``run``, cut where a word takes effect."""
+        cuts = {word.pos - run.first_pos for word in self._words}
+        edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(run)), len(run)]
+        for start, stop in pairwise(edges):
+            if start < stop:
+                yield run.cut(start, stop)
+
+    def _say(self) -> None:
+        while self._words and self._words[0].pos <= self.next_pos:
+            action = self._words.pop(0).word.action
+            for part in self.parts:
+                part.told(action)
+
+
+def market_state(ledger: Ledger, settings: LineSettings, note: str = CHECKPOINT) -> MarketState | None:
+    """Where the last checkpoint under ``note`` stands; None where there is none.
+
+    Raises:
+        SettingsError: it was made with other settings of rows, or by another version.
+    """
+    data = ledger.noted(note)
+    return state_of(data, settings) if data else None
+
+
+def state_of(data: bytes, settings: LineSettings) -> MarketState:
+    """A market's state out of its bytes.
+
+    Raises:
+        SettingsError: it was made with other settings of rows, or by another version.
+    """
+    try:
+        state = unpack(data, MarketState)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"the trading process was left by another version of Barograph ({error}); "
+            "trade on with that version, or move state/ledger.sqlite away to begin a new ledger"
+        ) from error
+    if state.shape != settings.shape():
+        raise SettingsError(
+            f"trading began with other settings of bars (then {state.shape.decode()}, now "
+            f"{settings.shape().decode()}); put them back, or move state/ledger.sqlite away to begin anew"
+        )
+    return state

@@ -1,0 +1,59 @@
+"""What trades came to, against NumPy and by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from barograph.paper.positions import Trade
+from barograph.paper.summary import curve, summarise, valued
+
+from .ledger_contract import position, trade
+
+profits = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 2)), min_size=1, max_size=30)
+
+
+def made(values: list[float], strategy: str = "dip") -> list[Trade]:
+    return [
+        trade(position(f"t{n}", strategy=strategy, entry_ts_us=0), f"x{n}", (n + 1) * 1_000_000)._replace(
+            profit=p
+        )
+        for n, p in enumerate(values)
+    ]
+
+
+@given(profits)
+def test_figures_are_those_of_an_independent_count(values: list[float]) -> None:
+    (found,) = summarise(reversed(made(values)))
+    x = np.array(values)
+    sums = np.concatenate([[0.0], np.cumsum(x)])
+    assert found.trades == len(x)
+    assert found.win_rate == pytest.approx(np.mean(x > 0))
+    assert found.profit == pytest.approx(x.sum(), abs=1e-6)
+    assert found.max_drawdown == pytest.approx((np.maximum.accumulate(sums) - sums).max(), abs=1e-6)
+    lost = -x[x < 0].sum()
+    if lost > 0:
+        assert found.profit_factor == pytest.approx(x[x > 0].sum() / lost)
+    else:
+        assert found.profit_factor is None
+    assert (found.best, found.worst) == (x.max(), x.min())
+    assert found.average_hold_s == pytest.approx((len(x) + 1) / 2)
+    assert curve(made(values)) == pytest.approx(sums[1:].tolist(), abs=1e-6)
+
+
+def test_strategies_are_told_apart_and_nothing_is_nothing() -> None:
+    assert summarise([]) == []
+    found = summarise(made([1.0, 2.0], "b") + made([-1.0], "a"))
+    assert [(one.strategy, one.trades, one.profit) for one in found] == [("a", 1, -1.0), ("b", 2, 3.0)]
+
+
+@pytest.mark.parametrize(("quantity", "price", "expected"), [(2.0, 110.0, 19.9), (-2.0, 110.0, -20.1)])
+def test_what_is_open_is_worth_its_price_less_the_fee_that_was_paid(
+    quantity: float, price: float, expected: float
+) -> None:
+    one = valued(position(quantity=quantity, entry_fee=0.1), price, 3_001_000)
+    assert one.unrealised == pytest.approx(expected)
+    assert one.unrealised_pct == pytest.approx(expected / 2)
+    assert one.held_s == 3.0

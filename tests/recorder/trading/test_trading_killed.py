@@ -1,0 +1,133 @@
+"""``barograph record`` and ``barograph trade`` as two processes, killed again and again, at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from barograph.paper.ledgers.sqlite import SqliteLedger
+from barograph.recorder.line import LineSettings
+from barograph.recorder.trading.figures import read_figures
+from barograph.recorder.trading.reconciling import reconcile
+from barograph.store.layout import ledger_path
+from barograph.tape import TapeReader
+
+KILLS = 50
+WITHIN_S = 60.0
+SETTINGS = """
+data_dir = "{data}"
+[record]
+feeds = ["sim"]
+[feeds.sim]
+symbols = ["BTC-USD", "ETH-USD"]
+events_per_s = 300.0
+cadence_s = 0.02
+[trade]
+strategies = ["dip", "{strategy}"]
+fee_bps = 0.5
+[trade.dip]
+drop_pct = 0.01
+profit_pct = 0.01
+stop_pct = 0.02
+lookback_s = 5.0
+"""
+
+
+class Processes:
+    """The two, each begun again after its death."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data, self.folder = folder / "data", folder
+        strategy = folder / "cross.json"
+        strategy.write_text(json.dumps({"family": "sma_cross", "params": {"fast": 1, "slow": 2}}))
+        self.settings = folder / "barograph.toml"
+        self.settings.write_text(SETTINGS.format(data=self.data, strategy=strategy))
+        self.log = (folder / "processes.log").open("ab")
+        self.running = {verb: self._begun(verb) for verb in ("record", "trade")}
+
+    def _begun(self, verb: str) -> subprocess.Popen[bytes]:
+        if verb == "trade":
+            self.until("there is a tape", (self.data / "tape").is_dir)
+        command = [sys.executable, "-m", "barograph", verb, "--config", str(self.settings)]
+        return subprocess.Popen(command, stdout=self.log, stderr=self.log)
+
+    def kill(self, verb: str) -> None:
+        process = self.running[verb]
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        self.running[verb] = self._begun(verb)
+
+    def until(self, what: str, condition: Callable[[], object]) -> None:
+        until = time.monotonic() + WITHIN_S
+        while not condition():
+            for verb, process in getattr(self, "running", {}).items():
+                assert process.poll() is None, f"{verb} ended by itself; see {self.log.name}"
+            assert time.monotonic() < until, f"{what}: not within {WITHIN_S} s; see {self.log.name}"
+            time.sleep(0.005)
+
+    @property
+    def traded_pos(self) -> int:
+        figures = read_figures(self.data)
+        return 0 if figures is None else figures.next_pos
+
+
+@contextmanager
+def processes(folder: Path) -> Iterator[Processes]:
+    both = Processes(folder)
+    try:
+        yield both
+        for process in reversed(both.running.values()):
+            process.terminate()
+            assert process.wait(30) == 0
+    finally:
+        for process in both.running.values():
+            process.kill()
+        both.log.close()
+
+
+def agreed(data: Path) -> int:
+    """Ledger, archive and tape agree; how many trades there are."""
+    ledger = SqliteLedger(ledger_path(data / "lake"), read_only=True)
+    pending = {trade.trade_key for trade in ledger.pending(1_000_000)}
+    files = {path.stem: path for path in (data / "completed-trades").rglob("*.json")}
+    trades = {trade.trade_key: trade for trade in ledger.trades()}
+    # Who archives may be at work: what is archived is in the ledger, what is not pending is archived.
+    assert files.keys() <= trades.keys()
+    assert trades.keys() - pending <= files.keys()
+    for key, path in files.items():
+        assert json.loads(path.read_bytes())["profit"] == trades[key].profit
+    entries = [(t.strategy, t.venue, t.symbol, t.entry_id) for t in trades.values()]
+    held = [position for item in ledger.items() for position in item.positions]
+    entries += [(p.strategy, p.venue, p.symbol, p.entry_id) for p in held]
+    assert len(set(entries)) == len(entries)
+    assert len({(p.strategy, p.venue, p.symbol) for p in held}) == len(held)
+    ledger.shut()
+    return len(trades)
+
+
+def test_killed_fifty_times_no_position_is_lost_and_none_is_doubled(tmp_path: Path) -> None:
+    rng = random.Random(4)
+    with processes(tmp_path) as both:
+        both.until("it trades", lambda: both.traded_pos > 100)
+        for _ in range(KILLS):
+            reached = TapeReader(both.data / "tape").end + rng.randrange(1, 400)
+            both.until("it goes on", lambda pos=reached: both.traded_pos >= pos)
+            both.kill(rng.choice(("record", "trade", "trade", "trade")))
+            agreed(both.data)
+        reached = TapeReader(both.data / "tape").end
+        both.until("it has caught up", lambda: both.traded_pos >= reached)
+    assert agreed(tmp_path / "data") > 20
+    ledger = SqliteLedger(ledger_path(tmp_path / "data" / "lake"), read_only=True)
+    report = reconcile(tmp_path / "data", ledger, LineSettings())
+    assert (report.differences, report.rows) == (0, ())
+    assert not ledger.pending()
+    assert report.to_pos >= reached
+    ledger.shut()
