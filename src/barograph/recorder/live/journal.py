@@ -8,6 +8,7 @@ paused, and nothing that was taken is ever thrown away.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -24,8 +25,10 @@ from barograph.tape import TapeWriter
 
 DRAIN_S = (0.001, 0.005)
 """How long records may wait for others, to go in one block: while few come, and while many do."""
-MANY = 50
-"""So many records in a block are many: tens of thousands a second, of which each block saves a call."""
+MANY_A_SECOND = 10_000.0
+"""So many records are many: each block of them costs those who read the tape some work."""
+SLOWLY = 0.05
+"""How much of the latest block goes into what is taken for the present rate."""
 BLOCK_RECORDS = 8192
 BLOCK_BYTES = 4 << 20
 RECORD_BYTES = 64
@@ -204,10 +207,10 @@ class Journal:
     # The thread.
 
     def _work(self) -> None:
-        records = 0
+        rate, since_s = 0.0, time.monotonic()
         while not self._give_up.is_set():
             self._something.wait()
-            self._hurry.wait(DRAIN_S[records >= MANY])
+            self._hurry.wait(DRAIN_S[rate >= MANY_A_SECOND])
             self._something.clear()
             if not self._closing.is_set():
                 self._hurry.clear()
@@ -217,6 +220,9 @@ class Journal:
             for block in _blocks(runs):
                 records += len(block)
                 self._append(block)
+            now_s = time.monotonic()
+            rate += SLOWLY * (records / max(now_s - since_s, DRAIN_S[0]) - rate)
+            since_s = now_s
             if self._closing.is_set() and not self._records:
                 return
 
