@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -82,10 +83,11 @@ def live(seconds: float, rate: float) -> dict[str, Any]:
             trader = _trader(settings, folder)
             servers.say("quotes 0")
             servers.say(f"rate {rate}")
+            _await_orders(folder)
             time.sleep(5.0)  # code is compiled, caches fill
-            before, frames = _figures(folder), recorder.status["feeds"]["binance"]["frames"]
+            skipped, frames = len(_orders(folder)), recorder.status["feeds"]["binance"]["frames"]
             time.sleep(seconds)
-            after = _figures(folder)
+            took_ms = _orders(folder)[skipped:]
             frames = recorder.status["feeds"]["binance"]["frames"] - frames
             servers.say("rate 0")
         finally:
@@ -94,13 +96,12 @@ def live(seconds: float, rate: float) -> dict[str, Any]:
                     process.terminate()
                     process.wait(30)
             servers.close()
-        orders = after["opened"] + after["closed"] - before["opened"] - before["closed"]
         return {
             "ticks_per_s": frames / seconds,
-            "orders_per_s": orders / seconds,
-            "order_ms_p50": after["orders_ms"][0],
-            "order_ms_p99": after["orders_ms"][1],
-            "lag_s": after["lag_s"],
+            "orders": len(took_ms),
+            "order_ms_p50": float(np.quantile(took_ms, 0.5)),
+            "order_ms_p99": float(np.quantile(took_ms, 0.99)),
+            "order_ms_max": max(took_ms),
         }
 
 
@@ -111,22 +112,23 @@ def _ready(recorder: Recording) -> bool:
 
 def _trader(settings: Path, folder: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "barograph", "trade", "--config", str(settings), "--strategy", "dip"]
-    command += ["--drop-pct", "0.01", "--profit-pct", "0.01", "--stop-pct", "0.01"]
+    command += ["--drop-pct", "0.001", "--profit-pct", "0.001", "--stop-pct", "0.001", "--lookback-s", "1"]
     log = (folder / "trader.log").open("wb")
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
 
 
-def _figures(folder: Path) -> dict[str, Any]:
-    """The trader's own figures."""
-    path = folder / "data" / "state" / "trade.status.json"
+def _orders(folder: Path) -> list[float]:
+    """From the receipt of a run's first frame to its order in the ledger: every order so far, by the log."""
+    found = re.findall(rb"took_ms=([0-9.]+)", (folder / "trader.log").read_bytes())
+    return [float(took) for took in found]
+
+
+def _await_orders(folder: Path) -> None:
     until = time.monotonic() + 60.0
-    while time.monotonic() < until:
-        if path.exists():
-            figures: dict[str, Any] = json.loads(path.read_bytes())
-            if figures["orders_ms"] is not None:
-                return figures
+    while not _orders(folder):
+        if time.monotonic() > until:
+            raise TimeoutError(f"no order within a minute; see {folder / 'trader.log'}")
         time.sleep(0.1)
-    raise TimeoutError(f"no order within a minute; see {folder / 'trader.log'}")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ class Archiving:
 
     Args:
         every_s: between two looks at the ledger when nobody rings.
+        gather_s: from a ring to the look: trades that come close together go into one file, and one sync.
         longest_s: between two tries when the archive says no.
 
     Attributes:
@@ -27,9 +28,12 @@ class Archiving:
         trouble: why the last one failed; empty when it did not.
     """
 
-    def __init__(self, archivist: Archivist, every_s: float = 1.0, longest_s: float = 60.0) -> None:
+    def __init__(
+        self, archivist: Archivist, every_s: float = 1.0, longest_s: float = 60.0, gather_s: float = 0.5
+    ) -> None:
         self._archivist = archivist
         self._every_s = every_s
+        self._gather_s = gather_s
         self._longest_s = longest_s
         self._bell = threading.Event()
         self._end = threading.Event()
@@ -69,7 +73,8 @@ class Archiving:
             if last:
                 return
             wait_s = self._every_s if fine else min(2.0 * wait_s, self._longest_s)
-            (self._bell if fine else self._end).wait(wait_s)
+            if (self._bell if fine else self._end).wait(wait_s):
+                self._end.wait(self._gather_s)
 
     def _drained(self) -> bool:
         try:

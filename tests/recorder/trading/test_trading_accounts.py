@@ -91,8 +91,8 @@ def write(data: Path, run: Records) -> None:
 
 
 def first_minutes(market: MarketView, upto: int) -> list[Minute]:
-    seen = market.advance(TAPE.cut(market.next_pos, upto))
-    return [one._replace(record=0) for one in seen.minutes]
+    market.trades(TAPE.cut(market.next_pos, upto))
+    return [one._replace(record=0) for one in market.minutes().minutes]
 
 
 def checkpointed(data: Path, pos: int) -> None:
@@ -115,7 +115,7 @@ def test_begun_at_the_present_minutes_are_those_of_a_market_that_saw_it_all(tmp_
     assert market is not None
     assert pos <= market.next_pos < len(TAPE)
     all_seen = at_start(SETTINGS, reader)
-    all_seen.advance(TAPE.cut(0, market.next_pos))
+    first_minutes(all_seen, market.next_pos)
     mine, theirs = first_minutes(market, len(TAPE)), first_minutes(all_seen, len(TAPE))
     assert len(mine) > 50
     assert np.array_equal(np.array(mine), np.array(theirs), equal_nan=True)

@@ -23,7 +23,7 @@ from barograph.recorder.live.stats import JournalStats
 from barograph.records import Kind, Stream
 from barograph.tape import TapeWriter
 
-DRAIN_S = (0.001, 0.005)
+DRAIN_S = (0.0003, 0.005)
 """How long records may wait for others, to go in one block: while few come, and while many do."""
 MANY_A_SECOND = 10_000.0
 """So many records are many: each block of them costs those who read the tape some work."""

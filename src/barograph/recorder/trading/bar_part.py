@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from barograph.clock import MINUTE_US, NS_PER_US
+from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Key, Ledger
 from barograph.recorder.trading.account import BarAccount, Slot, is_bar
 from barograph.recorder.trading.control import Action
 from barograph.recorder.trading.engine import Done
-from barograph.recorder.trading.market import MarketView, Minute, Seen
+from barograph.recorder.trading.market import Closed, MarketView, Minute
 from barograph.recorder.trading.specs import BarStrategy, Market
 from barograph.rows import Ints
 from barograph.snapshot import pack, unpack
@@ -43,10 +44,14 @@ class BarPart:
         self._said = said
         self._accounts: dict[int, BarAccount | None] = {}
 
-    def take(self, seen: Seen) -> Done:
+    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:  # noqa: ARG002 - it trades on minutes
+        """Nothing: it trades on minutes."""
+        return Done()
+
+    def take_minutes(self, closed: Closed) -> Done:
         """Each minute goes to the account of its symbol as soon as it closes."""
         done = Done()
-        for one in seen.minutes:
+        for one in closed.minutes:
             account = self._account(one)
             if account is not None and is_bar(one):
                 done += account.step(one.ts_us, [one])
@@ -129,14 +134,18 @@ class SharedPart:
     def _note(self) -> str:
         return f"gathering/{self.name}"
 
-    def take(self, seen: Seen) -> Done:
+    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:  # noqa: ARG002 - it trades on minutes
+        """Nothing: it trades on minutes."""
+        return Done()
+
+    def take_minutes(self, closed: Closed) -> Done:
         """Gather minutes, and trade those that are whole or late."""
         done, passed = Done(), 0
-        for one in seen.minutes:
-            done += self._pass_time(seen.recv_ns[passed : one.record + 1])
+        for one in closed.minutes:
+            done += self._pass_time(closed.recv_ns[passed : one.record + 1])
             passed = one.record + 1
             done += self._gather(one)
-        return done + self._pass_time(seen.recv_ns[passed:])
+        return done + self._pass_time(closed.recv_ns[passed:])
 
     def told(self, action: Action) -> None:
         """Tell the account; one that is yet to come hears it when it does."""

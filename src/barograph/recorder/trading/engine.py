@@ -7,18 +7,19 @@ be read again; items in the ledger may be further on, and know what they have se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from barograph.errors import SettingsError
+from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Ledger
 from barograph.paper.positions import Position, Trade
 from barograph.recorder.line import LineSettings
 from barograph.recorder.trading.control import Action, Applied
-from barograph.recorder.trading.market import MarketState, MarketView, Seen
+from barograph.recorder.trading.market import Closed, MarketState, MarketView
 from barograph.records import Records
 from barograph.snapshot import pack, unpack
 
@@ -45,8 +46,12 @@ class Trading(Protocol):
         """Of the strategy or account."""
         ...
 
-    def take(self, seen: Seen) -> Done:
-        """Go on over what a run showed."""
+    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:
+        """Go on over the trades of a run."""
+        ...
+
+    def take_minutes(self, closed: Closed) -> Done:
+        """Go on over the minutes that it closed."""
         ...
 
     def told(self, action: Action) -> None:
@@ -90,14 +95,19 @@ class Engine:
         """A word that counts from a position on that has not been passed."""
         self._words.append(word)
 
-    def advance(self, run: Records) -> Done:
-        """Trade over the next records."""
+    def advance(self, run: Records, told: Callable[[Done], object] | None = None) -> Done:
+        """Trade over the next records: on trades first, for which every millisecond counts, then on minutes.
+
+        Args:
+            told: called with the orders of each as soon as they are in the ledger.
+        """
         done = Done()
         for piece in self._pieces(run):
             self._say()
-            seen = self.market.advance(piece)
-            for part in self.parts:
-                done += part.take(seen)
+            trades = self.market.trades(piece)
+            done += _of(told, [part.take_trades(trades) for part in self.parts])
+            closed = self.market.minutes()
+            done += _of(told, [part.take_minutes(closed) for part in self.parts])
         return done
 
     def checkpoint(self) -> None:
@@ -124,6 +134,17 @@ class Engine:
             action = self._words.pop(0).word.action
             for part in self.parts:
                 part.told(action)
+
+
+def _of(told: Callable[[Done], object] | None, parts: Sequence[Done]) -> Done:
+    """What several parts led to, told where there is anything."""
+    done = Done()
+    for one in parts:
+        if one.opened or one.closed:
+            done += one
+    if told is not None and (done.opened or done.closed):
+        told(done)
+    return done
 
 
 def market_state(ledger: Ledger, settings: LineSettings, note: str = CHECKPOINT) -> MarketState | None:

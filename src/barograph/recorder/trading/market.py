@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from barograph.bars import BarKernel, BarState
+from barograph.bars import BarKernel, BarState, Run
 from barograph.paper.events import TradeEvent
 from barograph.recorder.intake import Intake, IntakeState, kernel_run
 from barograph.recorder.line import LineSettings
@@ -48,10 +48,9 @@ class Minute(NamedTuple):
     spread: float
 
 
-class Seen(NamedTuple):
-    """What a run showed: trades and minutes, both in order, and when each record was received."""
+class Closed(NamedTuple):
+    """The minutes that a run closed, in order, and when each of its records was received."""
 
-    trades: list[TradeEvent]
     minutes: list[Minute]
     recv_ns: Ints
 
@@ -78,6 +77,7 @@ class MarketView:
     def __init__(self, settings: LineSettings, state: MarketState | None = None) -> None:
         self.settings = settings
         self.next_pos = state.next_pos if state else 0
+        self._run: Run | None = None
         self._intake = Intake(
             settings.outlier_pct, settings.bars.max_ahead_us, state.intake if state else None
         )
@@ -97,15 +97,24 @@ class MarketView:
         """The symbol of each instrument's number."""
         return self._intake.instruments.symbols
 
-    def advance(self, run: Records) -> Seen:
-        """Take in the next records; the run begins at :attr:`next_pos`."""
-        if run.first_pos != self.next_pos:
+    def trades(self, run: Records) -> list[TradeEvent]:
+        """Take in the next records, which begin at :attr:`next_pos`: their sound trades.
+
+        :meth:`minutes` comes next, always.
+        """
+        if run.first_pos != self.next_pos or self._run is not None:
             raise ValueError(f"the market stands at {self.next_pos}, the run begins at {run.first_pos}")
         sound = self._intake.advance(run)
-        trades = self._trades(run.first_pos, sound.ticks, sound.quotes)
-        made = self._bars.advance(kernel_run(run, sound))
-        self.next_pos = run.next_pos
-        return Seen(trades, self._first_versions(made.bars, run.first_pos), run.recv_ns)
+        self._run = kernel_run(run, sound)
+        return self._trades(run.first_pos, sound.ticks, sound.quotes)
+
+    def minutes(self) -> Closed:
+        """The minutes which the records just taken in have closed."""
+        run, self._run = self._run, None
+        assert run is not None
+        made = self._bars.advance(run)
+        self.next_pos = run.first_pos + len(run)
+        return Closed(self._first_versions(made.bars, run.first_pos), run.recv_ns)
 
     def state(self) -> MarketState:
         """All that is needed to go on from here."""

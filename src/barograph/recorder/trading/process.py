@@ -39,7 +39,7 @@ LISTEN_S = 0.25
 FIGURES_S = 1.0
 AGAIN_S = 2.0
 """Before it begins again after the disk or the ledger said no."""
-LOOK_S = 0.0005
+LOOK_S = 0.0002
 """Between two looks at a tape that grows."""
 REST_S = 0.05
 """Looks without news after which other things are seen to."""
@@ -164,19 +164,22 @@ class TradingProcess:
         return engine
 
     def _advance(self, engine: Engine, run: Records, archiving: Archiving, *, live: bool) -> None:
-        done = engine.advance(run)
-        now_ns, figures = self._clock.now_ns(), self.figures
-        figures.next_pos, figures.problem = engine.next_pos, ""
-        orders = len(done.opened) + len(done.closed)
-        if live:
-            figures.lag_s = max((now_ns - int(run.recv_ns[-1])) / NS_PER_S, 0.0)
-            self._latencies.add(max(now_ns - int(run.recv_ns[0]), 0), orders)
-        if orders:
+        figures, received_ns = self.figures, int(run.recv_ns[0])
+
+        def told(done: Done) -> None:
+            took_ns = max(self._clock.now_ns() - received_ns, 0) if live else None
+            if took_ns is not None:
+                self._latencies.add(took_ns, len(done.opened) + len(done.closed))
             figures.opened += len(done.opened)
             figures.closed += len(done.closed)
-            _tell(done)
+            _tell(done, {} if took_ns is None else {"took_ms": round(took_ns / 1e6, 3)})
             if done.closed:
                 archiving.ring()
+
+        engine.advance(run, told)
+        figures.next_pos, figures.problem = engine.next_pos, ""
+        if live:
+            figures.lag_s = max((self._clock.now_ns() - int(run.recv_ns[-1])) / NS_PER_S, 0.0)
 
     def _waiting(self, engine: Engine) -> Callable[[], bool]:
         """Called where the tape has nothing new: returns when it has, or when something else is due."""
@@ -317,7 +320,7 @@ class Growing:
             return -2
 
 
-def _tell(done: Done) -> None:
+def _tell(done: Done, more: dict[str, float]) -> None:
     for position in done.opened:
         log.info(
             "position.opened",
@@ -326,6 +329,7 @@ def _tell(done: Done) -> None:
             symbol=position.symbol,
             quantity=position.quantity,
             price=position.entry_price,
+            **more,
         )
     for trade in done.closed:
         log.info(
@@ -337,4 +341,5 @@ def _tell(done: Done) -> None:
             profit=round(trade.profit, 8),
             reason=trade.reason,
             trade_key=trade.trade_key,
+            **more,
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from barograph.paper.consumer import Consumer
+from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Ledger
 from barograph.recorder.trading.control import Action
 from barograph.recorder.trading.engine import Done
-from barograph.recorder.trading.market import Seen
+from barograph.recorder.trading.market import Closed
 from barograph.recorder.trading.specs import Market, TickStrategy
 
 
@@ -19,12 +22,16 @@ class TickPart:
         self._everything = market == Market()
         self.consumer = Consumer(ledger, spec.dip, spec.terms, name=spec.name, account=spec.account or None)
 
-    def take(self, seen: Seen) -> Done:
+    def take_minutes(self, closed: Closed) -> Done:  # noqa: ARG002 - it trades on trades
+        """Nothing: it trades on trades."""
+        return Done()
+
+    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:
         """Hand on the trades that are wanted."""
-        if not seen.trades:
+        if not trades:
             return Done()
         handled = self.consumer.handle(
-            [event for event in seen.trades if self._everything or self._wants(event.venue, event.symbol)]
+            [event for event in trades if self._everything or self._wants(event.venue, event.symbol)]
         )
         return Done(handled.opened, handled.closed)
 
