@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -76,8 +76,29 @@ class Everywhere(Common):
         given = [Flag("data_dir", self.data, "--data")] if self.data is not None else []
         return super().settings(*flags, *given)
 
+    def at_info(self) -> Everywhere:
+        """These options for a process that goes on: it tells what it does, a short command does not."""
+        from barograph.settings import Settings
+
+        told = self.quiet or self.log_level is not None
+        if told or Settings.load(self.config).origin("log.level").kind != "default":
+            return self
+        return replace(self, log_level="info")
+
 
 Options = Annotated[Everywhere, Parameter(name="*")]
 DEFAULTS = Everywhere()
 CommonOptions = Annotated[Common, Parameter(name="*")]
 COMMON = Common()
+
+Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
+"""One or more words, with spaces or commas between them; see :func:`split`."""
+
+
+def split(words: list[str] | None) -> tuple[str, ...]:
+    """Words with commas or spaces between them, each once.
+
+    >>> split(["BTC-USDT,ETH-USDT", "BTC-USDT"])
+    ('BTC-USDT', 'ETH-USDT')
+    """
+    return tuple(dict.fromkeys(part for word in words or () for part in word.split(",") if part))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, Parameter
 
 from barograph.cli.commands import read
-from barograph.cli.options import DEFAULTS, Options
+from barograph.cli.options import DEFAULTS, Options, Words, split
 from barograph.cli.output import write_object, write_records
 from barograph.cli.tables import SHOWN_ROWS, lake_of, tell_left_out
 from barograph.cli.times import iso_ns, moment_us
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from barograph.settings import Settings
     from barograph.store import Lake
 
-_Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
-
 
 def train(  # noqa: PLR0913 - a flag is a parameter
     *,
     model: Literal["isolation-forest"] = "isolation-forest",
-    symbols: _Words = None,
+    symbols: Words = None,
     start: str | None = None,
     end: str | None = None,
     name: str | None = None,
@@ -96,7 +94,7 @@ def score(
     model: str | None = None,
     /,
     *,
-    symbols: _Words = None,
+    symbols: Words = None,
     start: str | None = None,
     end: str | None = None,
     all: bool = False,
@@ -184,7 +182,7 @@ def drift(
     model: str | None = None,
     /,
     *,
-    symbols: _Words = None,
+    symbols: Words = None,
     start: str | None = None,
     end: str | None = None,
     common: Options = DEFAULTS,
@@ -254,11 +252,10 @@ def _wanted(lake: Lake, symbols: list[str] | None, start: str | None, end: str |
     from barograph.anomalies.models import Wanted
     from barograph.cli.tables import require_known
 
-    chosen = [part for word in symbols or [] for part in word.split(",") if part]
+    chosen = split(symbols)
     for symbol in chosen:
         require_known(lake, symbol)
-    names = tuple(dict.fromkeys(chosen)) or None
-    return Wanted(names, moment_us(start, "--start"), moment_us(end, "--end"))
+    return Wanted(chosen or None, moment_us(start, "--start"), moment_us(end, "--end"))
 
 
 def _minutes(lake: Lake, model: Model, symbols: list[str] | None, start: str | None, end: str | None) -> Rows:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
-from barograph.cli.options import DEFAULTS, Everywhere, Options
+from barograph.cli.options import DEFAULTS, Everywhere, Options, Words, split
 from barograph.cli.output import write_object
 from barograph.cli.times import span_s
 from barograph.errors import UsageError
@@ -16,7 +13,6 @@ if TYPE_CHECKING:
     from barograph.recorder.live.stats import Stats
     from barograph.settings import Flag, Settings
 
-_Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
 
 SYMBOLS_OF = {
     "binance": "feeds.binance.symbols",
@@ -32,8 +28,8 @@ SYMBOLS_OF = {
 
 def record(
     *,
-    feed: _Words = None,
-    symbols: _Words = None,
+    feed: Words = None,
+    symbols: Words = None,
     metrics_port: int | None = None,
     duration: str | None = None,
     common: Options = DEFAULTS,
@@ -63,25 +59,16 @@ def record(
 
     flags: list[Flag] = []
     if feed:
-        flags.append(Flag("record.feeds", _split(feed), "--feed"))
+        flags.append(Flag("record.feeds", split(feed), "--feed"))
     if metrics_port is not None:
         flags.append(Flag("record.metrics_port", metrics_port, "--metrics-port"))
     if symbols:
-        flags.append(_symbols(_split(feed or []), _split(symbols)))
-    common = _at_info(common)
+        flags.append(_symbols(split(feed), split(symbols)))
+    common = common.at_info()
     recorder = Recorder(common.settings(*flags), reread=lambda: _read(common, flags))
     stats = recorder.run(span_s(duration, "--duration") if duration else None)
     write_object(_summary(stats), as_json=common.json)
     return recorder.exit_code
-
-
-def _split(words: list[str]) -> tuple[str, ...]:
-    """Words with commas or spaces between them, each once.
-
-    >>> _split(["BTC-USDT,ETH-USDT", "BTC-USDT"])
-    ('BTC-USDT', 'ETH-USDT')
-    """
-    return tuple(dict.fromkeys(part for word in words for part in word.split(",") if part))
 
 
 def _symbols(feeds: tuple[str, ...], symbols: tuple[str, ...]) -> Flag:
@@ -97,16 +84,6 @@ def _symbols(feeds: tuple[str, ...], symbols: tuple[str, ...]) -> Flag:
 
 def _read(common: Everywhere, flags: list[Flag]) -> Settings:
     return common.settings(*flags)
-
-
-def _at_info(common: Everywhere) -> Everywhere:
-    """A long-running process tells what it does; a short command does not."""
-    from barograph.settings import Settings
-
-    told = common.quiet or common.log_level is not None
-    if told or Settings.load(common.config).origin("log.level").kind != "default":
-        return common
-    return replace(common, log_level="info")
 
 
 def _summary(stats: Stats) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, Parameter
 
 from barograph.cli.ledgers import ledger_of
-from barograph.cli.options import DEFAULTS, Everywhere, Options
+from barograph.cli.options import DEFAULTS, Everywhere, Options, Words, split
 from barograph.cli.output import encode, write, write_object, write_records
 from barograph.cli.progress import progress
 from barograph.cli.times import iso_ns, span_s
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from barograph.recorder.trading.reconciling import Report
     from barograph.settings import Flag, Settings
 
-_Words = Annotated[list[str] | None, Parameter(consume_multiple=True)]
 
 HEARD_WITHIN_S = 10.0
 EVERY_S = 1.0
@@ -38,9 +37,9 @@ EVERY_S = 1.0
 
 def run(  # noqa: PLR0913 - a flag is a parameter
     *,
-    strategy: _Words = None,
-    symbols: _Words = None,
-    feed: _Words = None,
+    strategy: Words = None,
+    symbols: Words = None,
+    feed: Words = None,
     replay: Path | None = None,
     name: str | None = None,
     cash: float | None = None,
@@ -100,9 +99,9 @@ def run(  # noqa: PLR0913 - a flag is a parameter
     """
     flags = _flags(
         {
-            "trade.strategies": _split(strategy),
-            "trade.symbols": _split(symbols),
-            "trade.venues": _split(feed),
+            "trade.strategies": split(strategy) or None,
+            "trade.symbols": split(symbols) or None,
+            "trade.venues": split(feed) or None,
             "trade.cash": cash,
             "trade.share": share,
             "trade.fee_bps": fee_bps,
@@ -116,7 +115,7 @@ def run(  # noqa: PLR0913 - a flag is a parameter
         }
     )
     if replay is None:
-        _follow(_at_info(common), flags, name, span_s(duration, "--duration") if duration else None)
+        _follow(common.at_info(), flags, name, span_s(duration, "--duration") if duration else None)
     else:
         _replay(common, flags, name, replay)
 
@@ -362,12 +361,6 @@ def _summary(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _split(words: list[str] | None) -> tuple[str, ...] | None:
-    if not words:
-        return None
-    return tuple(dict.fromkeys(part for word in words for part in word.split(",") if part))
-
-
 def _flags(given: dict[str, Any]) -> list[Flag]:
     from barograph.settings import Flag
 
@@ -376,16 +369,6 @@ def _flags(given: dict[str, Any]) -> list[Flag]:
         for name, value in given.items()
         if value is not None
     ]
-
-
-def _at_info(common: Everywhere) -> Everywhere:
-    """A long-running process tells what it does; a short command does not."""
-    from barograph.settings import Settings
-
-    told = common.quiet or common.log_level is not None
-    if told or Settings.load(common.config).origin("log.level").kind != "default":
-        return common
-    return replace(common, log_level="info")
 
 
 def _head() -> App:
