@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from barograph.tape import TapeWriter
 from ..recorder.modelling import put_model
 
 START_US = 1_723_075_200_000_000
-needs_skops = pytest.mark.skipif(find_spec("skops") is None, reason="skops is not installed")
 TRAIN = ("anomalies", "train", "--symbols", "BTC-USD,ETH-USD", "--end", "2024-08-08T06:00", "--trees", 10)
 
 
@@ -42,7 +40,6 @@ def data(hours: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@needs_skops
 def test_train_keeps_a_version_that_list_shows_and_the_same_again_is_the_same(call: Any, data: Path) -> None:
     made = call(*TRAIN, "--data", data, "--json")
     told = made.json
@@ -133,7 +130,6 @@ def test_drift_tells_each_feature_and_the_share_that_reaches_the_threshold(call:
     assert "reach the threshold" in outcome.err
 
 
-@needs_skops
 def test_drift_looks_at_what_came_after_the_training_span(call: Any, data: Path) -> None:
     model = call(*TRAIN, "--data", data, "--json").json["model"]
     told = call("anomalies", "drift", model, "--data", data, "--json").json

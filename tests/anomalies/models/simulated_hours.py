@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
-
-import pytest
 
 from barograph.anomalies.models import Parameters, Wanted
 from barograph.clock import MINUTE_US, ManualClock
@@ -19,8 +16,6 @@ MINUTES = 480
 SMALL = Parameters(trees=20, samples=128, share=0.02, seed=3)
 WANTED = Wanted(("BTC-USD", "ETH-USD"), None, START_US + (MINUTES - 120) * MINUTE_US)
 """Two of the three symbols, without the last two hours."""
-
-needs_skops = pytest.mark.skipif(find_spec("skops") is None, reason="skops is not installed")
 
 
 def record(data: Path, minutes: int = MINUTES, seed: int = 4, start_us: int = START_US) -> None:

@@ -17,7 +17,7 @@ from barograph.clock import MINUTE_US
 from barograph.errors import DataError, UsageError
 from barograph.store import Lake
 
-from .simulated_hours import MINUTES, SMALL, START_US, WANTED, needs_skops
+from .simulated_hours import MINUTES, SMALL, START_US, WANTED
 
 
 def lake(hours: Path) -> Lake:
@@ -120,13 +120,11 @@ def test_a_parameter_out_of_bounds_is_refused(hours: Path, tmp_path: Path, param
     assert list(tmp_path.iterdir()) == []
 
 
-@needs_skops
 def test_too_few_minutes_are_refused(hours: Path, tmp_path: Path):
     with pytest.raises(DataError, match="too few"):
         train(lake(hours), Registry.of(tmp_path), WANTED._replace(end_us=START_US + 60 * MINUTE_US), SMALL)
 
 
-@needs_skops
 @pytest.mark.parametrize("library", ["skops", "sklearn"])
 def test_without_a_library_the_extra_is_named(
     hours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
@@ -140,7 +138,6 @@ def test_without_a_library_the_extra_is_named(
         train(lake(hours), Registry.of(tmp_path), WANTED, SMALL)
 
 
-@needs_skops
 def test_a_file_that_asks_for_other_types_is_refused_before_it_is_built():
     import os
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from time import perf_counter
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import msgspec
@@ -174,19 +175,31 @@ def test_when_all_is_confirmed_time_passing_asks_for_nothing_new(name: str) -> N
 
 
 @FEEDS
-def test_data_is_passed_over_below_a_microsecond_a_frame(name: str) -> None:
+def test_data_is_passed_over_without_being_parsed(name: str) -> None:
     _, talk = talking(name)
-    frames = sample(name).DATA * 500
-    fastest = min(timed(lambda: talk.received(frames, START_NS)) for _ in range(7))
+    binary = any(not frame.startswith(b"{") for frame in sample(name).DATA)
+    # Texts between binary frames are the venue's news, which is read; they are few.
+    frames = [frame for frame in sample(name).DATA if not (binary and frame.startswith(b"{"))] * 500
+    calls = calls_in(lambda: talk.received(frames, START_NS))
+    assert calls.total() < 1.1 * len(frames)  # one look at a frame's head, and no more
+    assert not {"decode", "loads", "unpack", "frombuffer"} & calls.keys()
     assert talk.received(frames, START_NS) == []
-    # The aim is 0.1 us; the bound leaves room for a busy machine and still fails if frames are parsed.
-    assert fastest / len(frames) < 0.5e-6
 
 
-def timed(action: Callable[[], object]) -> float:
-    start = perf_counter()
-    action()
-    return perf_counter() - start
+def calls_in(action: Callable[[], object]) -> Counter[str]:
+    """How often each function, of Python or compiled, is called by the action."""
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, arg: Any) -> None:
+        if event in ("call", "c_call"):
+            calls[frame.f_code.co_name if event == "call" else arg.__name__] += 1
+
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+    return calls
 
 
 @FEEDS

@@ -10,10 +10,10 @@ from barograph.paper.ledger import Ledger
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade
 from barograph.recorder.line import LineSettings
-from barograph.recorder.trading.assembling import Recorded, last_word, part_of
+from barograph.recorder.trading.assembling import Recorded, last_word, parts_of
 from barograph.recorder.trading.beginning import begin
 from barograph.recorder.trading.control import applied
-from barograph.recorder.trading.engine import Engine, market_state
+from barograph.recorder.trading.engine import Engine, standing
 from barograph.recorder.trading.market import MarketView
 from barograph.recorder.trading.specs import BarStrategy, Member, Plan, TickStrategy
 from barograph.records import Records
@@ -39,14 +39,15 @@ PLAN = Plan(ticks=(DIP,), bars=(cross(), cross(3, 8, "both_sides", side="both", 
 
 def engine_of(ledger: Ledger, plan: Plan = PLAN) -> Engine:
     """A process that has just begun, or begun again."""
-    state = market_state(ledger, SETTINGS)
-    market, words = MarketView(SETTINGS, state), applied(ledger)
-    said = last_word(words, market.next_pos)
-    parts = []
+    stand = standing(ledger, SETTINGS)
+    market, words = MarketView(SETTINGS, None if stand is None else stand.market), applied(ledger)
     for spec in plan.strategies:
-        begin(ledger, spec, plan.market, market, fresh=state is None)
-        parts.append(part_of(spec, plan.market, market, ledger, Recorded(None, ledger, spec.name), said))
-    return Engine(ledger, market, parts, words)
+        begin(ledger, spec, plan.market, market)
+    histories = [Recorded(None, ledger, spec.name) for spec in plan.strategies]
+    said = last_word(words, market.next_pos)
+    return Engine(
+        ledger, market, parts_of(plan.strategies, plan.market, market, ledger, histories, said), words
+    )
 
 
 def drive(

@@ -17,6 +17,7 @@ from barograph.recorder.resuming import Places
 from barograph.recorder.trading.assembling import Recorded, assemble
 from barograph.recorder.trading.bar_part import BarPart
 from barograph.recorder.trading.beginning import at_present, at_start, begun
+from barograph.recorder.trading.engine import Parts
 from barograph.recorder.trading.market import MarketView, Minute
 from barograph.recorder.trading.specs import BarStrategy, Market, Member, Plan
 from barograph.records import Records
@@ -125,10 +126,10 @@ def test_given_no_checkpoint_then_trading_begins_with_the_tape(tmp_path: Path) -
     write(tmp_path, TAPE)
     ledger, stopping = SqliteLedger(tmp_path / "ledger"), threading.Event()
     places = Places.of(tmp_path)
-    engine = assemble(Plan(bars=(cross(),)), ledger, SETTINGS, places, from_start=False, stopping=stopping)
-    assert engine is not None
-    assert engine.next_pos == 0
-    assert [one.market for one in begun(ledger)] == [b""]
+    found = assemble(Plan(bars=(cross(),)), ledger, SETTINGS, places, from_start=False, stopping=stopping)
+    assert found is not None
+    assert found.main().next_pos == 0
+    assert [one.pos for one in begun(ledger)] == [0]
     ledger.shut()
 
 
@@ -138,8 +139,9 @@ def test_tables_that_hold_the_future_change_no_decision(tmp_path: Path) -> None:
     replay(tmp_path, SETTINGS)
     ledger, places = SqliteLedger(tmp_path / "ledger"), Places.of(tmp_path)
     plan = Plan(bars=(cross(), *shared().bars))
-    engine = assemble(plan, ledger, SETTINGS, places, from_start=True, stopping=threading.Event())
-    assert engine is not None
+    found = assemble(plan, ledger, SETTINGS, places, from_start=True, stopping=threading.Event())
+    assert found is not None
+    engine = found.main()
     engine.advance(TAPE)
     engine.checkpoint()
     alone = driven(tmp_path / "alone", plan)
@@ -177,7 +179,7 @@ def test_a_warm_account_decides_at_its_first_bar(tmp_path: Path) -> None:
         engine = engine_of(ledger, Plan(ticks=(), bars=(cross(2, 20, "none"),)))
         engine.advance(TAPE.cut(0, pos))
         part = BarPart(plan.bars[0], Market(), engine.market, ledger, Recorded(known, ledger, "cross"))
-        engine.parts = (part,)
+        engine.parts = Parts(on_minutes=(part,))
         engine.advance(TAPE.cut(pos, len(TAPE)))
         mine = [t for t in [*told(ledger)[0], *told(ledger)[1]] if t.strategy == "cross"]
         entries[name] = min(t.entry_ts_us for t in mine)

@@ -103,12 +103,13 @@ def processes(folder: Path) -> Iterator[Processes]:
 def agreed(data: Path) -> int:
     """Ledger, archive and tape agree; how many trades there are."""
     ledger = SqliteLedger(ledger_path(data / "lake"), read_only=True)
+    # Both may be at work again while this looks: what a look is held against was looked at in this order.
+    before = {trade.trade_key for trade in ledger.trades()}
     pending = {trade.trade_key for trade in ledger.pending(1_000_000)}
     files = {path.stem: path for path in (data / "completed-trades").rglob("*.json")}
     trades = {trade.trade_key: trade for trade in ledger.trades()}
-    # Who archives may be at work: what is archived is in the ledger, what is not pending is archived.
-    assert files.keys() <= trades.keys()
-    assert trades.keys() - pending <= files.keys()
+    assert before - pending <= files.keys(), "what is no longer pending is archived"
+    assert files.keys() <= trades.keys(), "what is archived is in the ledger"
     for key, path in files.items():
         assert json.loads(path.read_bytes())["profit"] == trades[key].profit
     entries = [(t.strategy, t.venue, t.symbol, t.entry_id) for t in trades.values()]

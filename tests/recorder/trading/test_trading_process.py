@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from barograph.clock import ManualClock
 from barograph.errors import StorageBusy, StorageError
@@ -121,6 +122,38 @@ def test_a_word_takes_effect_while_it_trades_and_is_repeated_exactly(
     assert max(entries) > resumed_us - 60_000_000
     assert reconcile(tmp_path, ledger, SETTINGS).differences == 0
     ledger.shut()
+
+
+def test_a_strategy_that_was_left_out_for_a_while_trades_what_it_has_missed(tmp_path: Path) -> None:
+    """Whatever is traded beside it, and whenever: its trades are those of one who never went."""
+    dip, bars = Plan(ticks=(DIP,)), Plan(bars=(cross(),))
+    with TapeWriter(tmp_path / "live" / "tape", clock=ManualClock()) as writer:
+        for plan, stop in ((PLAN, END // 4), (bars, END // 2), (dip, END * 3 // 4), (PLAN, END)):
+            run = TAPE.cut(writer.next_pos, stop)
+            writer.append_many(run.streams, run.stream, run.recv_ns, run.kind, run.payloads)
+            writer.sync()
+            TradingProcess(tmp_path / "live", SETTINGS, plan).replay()
+            ledger = SqliteLedger(ledger_path(tmp_path / "live" / "lake"), read_only=True)
+            assert reconcile(tmp_path / "live", ledger, SETTINGS).differences == 0
+            ledger.shut()
+    alone = driven(tmp_path / "alone", PLAN)
+    live = SqliteLedger(ledger_path(tmp_path / "live" / "lake"), read_only=True)
+    assert told(live) == told(alone)
+    live.shut()
+    alone.shut()
+
+
+def test_given_a_strategy_left_out_that_holds_something_then_it_is_told(tmp_path: Path) -> None:
+    with TapeWriter(tmp_path / "tape", clock=ManualClock()) as writer:
+        writer.append_many(TAPE.streams, TAPE.stream, TAPE.recv_ns, TAPE.kind, TAPE.payloads)
+    TradingProcess(tmp_path, SETTINGS, PLAN).replay()
+    ledger = SqliteLedger(ledger_path(tmp_path / "lake"), read_only=True)
+    held = {item.key.strategy for item in ledger.items() if item.positions}
+    ledger.shut()
+    assert "dip" in held
+    with capture_logs() as logs:
+        TradingProcess(tmp_path, SETTINGS, Plan(bars=(cross(),))).replay()
+    assert "dip" in {log["strategy"] for log in logs if "nobody watches" in log["event"]}
 
 
 def test_a_second_process_on_the_same_ledger_is_refused(tmp_path: Path) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 
 from barograph.clock import MINUTE_US
+from barograph.log import get_logger
 from barograph.paper.ledger import Ledger
 from barograph.recorder.line import LineSettings
 from barograph.recorder.resuming import Places
 from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.bar_part import BarPart, History, SharedPart
-from barograph.recorder.trading.beginning import at_present, at_start, begin, beginning
+from barograph.recorder.trading.beginning import at_present, at_start, begin, beginning, market_at
 from barograph.recorder.trading.control import Action, Applied, applied
-from barograph.recorder.trading.engine import Engine, Trading, market_state
+from barograph.recorder.trading.engine import CHECKPOINT, Engine, Parts, Standing, standing
 from barograph.recorder.trading.market import MarketView, Minute
 from barograph.recorder.trading.specs import BarStrategy, Market, Plan, TickStrategy
 from barograph.recorder.trading.tick_part import TickPart
@@ -28,11 +31,26 @@ from barograph.strategies.prices import Prices
 from barograph.tables import MARKET_MICROSTRUCTURE
 from barograph.tape import TapeReader
 
-JOINING, JOINING_NAMES = "engine/joining", "engine/joining/names"
 WARM_MINUTES = 1_500
 """Recorded minutes that warm a new account up; a strategy that looks back further begins to trade later."""
 
+log = get_logger()
+
 _COLUMNS = ("timestamp", "open", "high", "low", "price", "volume", "exec_price", "bid_ask_spread")
+
+
+class Assembled(NamedTuple):
+    """Where trading goes on.
+
+    Attributes:
+        behind: engines of single strategies that have yet to come where the others stand, each up to there.
+        main: makes the engine of all, once they have.
+        stand_pos: where the others stand.
+    """
+
+    behind: tuple[Engine, ...]
+    main: Callable[[], Engine]
+    stand_pos: int
 
 
 def assemble(
@@ -43,89 +61,123 @@ def assemble(
     *,
     from_start: bool,
     stopping: threading.Event,
-) -> Engine | None:
-    """The engine of ``plan`` on the tape of ``places``.
+) -> Assembled | None:
+    """What trades ``plan`` on the tape of ``places``.
+
+    Who was left out for a while goes on where it was left. Who has never traded begins with the tape
+    (``from_start``), or where the others stand.
 
     Args:
-        from_start: a plan that never traded begins with the tape; else at the present.
+        from_start: also where nobody has traded yet; else those begin at the present.
         stopping: gives up waiting for the present; then None is returned.
 
     Raises:
         SettingsError: other terms than those that the ledger knows the strategies by.
     """
     reader = TapeReader(places.tape)
-    state = market_state(ledger, settings)
-    if state is not None:
-        market, fresh = MarketView(settings, state), False
-    else:
-        present = None if from_start else at_present(settings, places, reader, stopping)
-        if present is None and stopping.is_set():
-            return None
-        fresh = present is None
-        market = present or at_start(settings, reader)
+    stand = standing(ledger, settings) or _first(ledger, settings, places, reader, from_start, stopping)
+    if stand is None:
+        return None
+    _leave_behind(plan, ledger, stand)
+    behind = []
+    for spec in plan.strategies:
+        if spec.name not in stand.names:
+            at = _left(ledger, settings, spec.name, reader) or (
+                at_start(settings, reader) if from_start else MarketView(settings, stand.market)
+            )
+            begin(ledger, spec, plan.market, at)
+            behind.append(_engine(ledger, places, plan, (spec,), at, left_note(spec.name)))
+        else:
+            begin(ledger, spec, plan.market, MarketView(settings, stand.market))
+
+    def main() -> Engine:
+        market = MarketView(settings, stand.market)
+        return _engine(ledger, places, plan, plan.strategies, market, CHECKPOINT)
+
+    return Assembled(tuple(behind), main, stand.market.next_pos)
+
+
+def left_note(name: str) -> str:
+    """Under which it stands where a strategy is that does not trade with the others."""
+    return f"left/{name}"
+
+
+def _first(
+    ledger: Ledger,
+    settings: LineSettings,
+    places: Places,
+    reader: TapeReader,
+    from_start: bool,
+    stopping: threading.Event,
+) -> Standing | None:
+    """Where a ledger's trading begins, kept before anybody trades: who dies at once begins there again."""
+    market = None if from_start else at_present(settings, places, reader, stopping)
+    if market is None and stopping.is_set():
+        return None
+    stand = Standing((), (market or at_start(settings, reader)).state())
+    ledger.note(CHECKPOINT, pack(stand))
+    return stand
+
+
+def _leave_behind(plan: Plan, ledger: Ledger, stand: Standing) -> None:
+    """Keep where those stand who traded with the others and are not in the plan."""
+    names = {spec.name for spec in plan.strategies}
+    for name in stand.names:
+        if name in names:
+            continue
+        ledger.note(left_note(name), pack(Standing((name,), stand.market)))
+        held = [
+            position for item in ledger.items() for position in item.positions if item.key.strategy == name
+        ]
+        if held:
+            log.warning(
+                "a strategy is left out that holds positions; nobody watches them. Trade it again, or say "
+                "'barograph trade stop --flatten' and trade it until it is flat",
+                strategy=name,
+                positions=len(held),
+            )
+
+
+def _left(ledger: Ledger, settings: LineSettings, name: str, reader: TapeReader) -> MarketView | None:
+    """The market where a strategy was left, or begun; None where it has never traded."""
+    left, known = standing(ledger, settings, left_note(name)), beginning(ledger, name)
+    if left is not None:
+        return MarketView(settings, left.market)
+    return None if known is None else market_at(settings, known, reader)
+
+
+def _engine(
+    ledger: Ledger,
+    places: Places,
+    plan: Plan,
+    specs: Sequence[TickStrategy | BarStrategy],
+    market: MarketView,
+    note: str,
+) -> Engine:
     words = applied(ledger)
     said = last_word(words, market.next_pos)
-    parts = []
-    for spec in plan.strategies:
-        begin(ledger, spec, plan.market, market, fresh)
-        history = Recorded(places, ledger, spec.name)
-        parts.append(part_of(spec, plan.market, market, ledger, history, said))
-    return Engine(ledger, market, parts, words)
+    histories = [Recorded(places, ledger, spec.name) for spec in specs]
+    return Engine(ledger, market, parts_of(specs, plan.market, market, ledger, histories, said), words, note)
 
 
-def joining(plan: Plan, ledger: Ledger, settings: LineSettings, places: Places) -> Engine | None:
-    """The engine of those strategies of ``plan`` that have yet to come where the others stand.
-
-    A replay trades a new strategy from the tape's start, also where others have been there before. It
-    trades alone (nobody else's position may move meanwhile) up to their position; then :func:`joined`.
-    None where there is nobody to wait for, or nobody to come.
-    """
-    if market_state(ledger, settings) is None:
-        return None
-    names = joining_names(ledger)
-    new = [spec for spec in plan.strategies if spec.name in names or beginning(ledger, spec.name) is None]
-    if not new:
-        return None
-    state = market_state(ledger, settings, JOINING)
-    if state is None or set(names) != {spec.name for spec in new}:
-        state = None
-        ledger.note(JOINING, b"")
-        ledger.note(JOINING_NAMES, msgspec.json.encode([spec.name for spec in new]))
-    market = at_start(settings, TapeReader(places.tape)) if state is None else MarketView(settings, state)
-    words, parts = applied(ledger), []
-    for spec in new:
-        begin(ledger, spec, plan.market, at_start(settings, TapeReader(places.tape)), fresh=True)
-        history = Recorded(places, ledger, spec.name)
-        parts.append(part_of(spec, plan.market, market, ledger, history, last_word(words, market.next_pos)))
-    return Engine(ledger, market, parts, words, note=JOINING)
-
-
-def joining_names(ledger: Ledger) -> list[str]:
-    """Who is on the way to where the others stand."""
-    data = ledger.noted(JOINING_NAMES)
-    return msgspec.json.decode(data, type=list[str]) if data else []
-
-
-def joined(ledger: Ledger) -> None:
-    """Those who were on the way are there, and kept."""
-    ledger.note(JOINING_NAMES, b"")
-    ledger.note(JOINING, b"")
-
-
-def part_of(
-    spec: TickStrategy | BarStrategy,
+def parts_of(
+    specs: Sequence[TickStrategy | BarStrategy],
     wanted: Market,
     market: MarketView,
     ledger: Ledger,
-    history: History,
+    histories: Sequence[History],
     said: Action | None,
-) -> Trading:
-    """A strategy as a part of an engine."""
-    if isinstance(spec, TickStrategy):
-        return TickPart(spec, wanted, ledger)
-    if spec.shared:
-        return SharedPart(spec, market, ledger, history, said)
-    return BarPart(spec, wanted, market, ledger, history, said)
+) -> Parts:
+    """Strategies as parts of an engine; a history belongs to each."""
+    on_trades = tuple(TickPart(one, wanted, ledger) for one in specs if isinstance(one, TickStrategy))
+    on_minutes = tuple(
+        SharedPart(one, market, ledger, history, said)
+        if one.shared
+        else BarPart(one, wanted, market, ledger, history, said)
+        for one, history in zip(specs, histories, strict=True)
+        if isinstance(one, BarStrategy)
+    )
+    return Parts(on_trades, on_minutes)
 
 
 def last_word(words: list[Applied], pos: int) -> Action | None:

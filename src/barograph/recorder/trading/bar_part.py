@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from barograph.clock import MINUTE_US, NS_PER_US
-from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Key, Ledger
 from barograph.recorder.trading.account import BarAccount, Slot, is_bar
 from barograph.recorder.trading.control import Action
@@ -44,11 +43,7 @@ class BarPart:
         self._said = said
         self._accounts: dict[int, BarAccount | None] = {}
 
-    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:  # noqa: ARG002 - it trades on minutes
-        """Nothing: it trades on minutes."""
-        return Done()
-
-    def take_minutes(self, closed: Closed) -> Done:
+    def take(self, closed: Closed) -> Done:
         """Each minute goes to the account of its symbol as soon as it closes."""
         done = Done()
         for one in closed.minutes:
@@ -134,11 +129,7 @@ class SharedPart:
     def _note(self) -> str:
         return f"gathering/{self.name}"
 
-    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:  # noqa: ARG002 - it trades on minutes
-        """Nothing: it trades on minutes."""
-        return Done()
-
-    def take_minutes(self, closed: Closed) -> Done:
+    def take(self, closed: Closed) -> Done:
         """Gather minutes, and trade those that are whole or late."""
         done, passed = Done(), 0
         for one in closed.minutes:

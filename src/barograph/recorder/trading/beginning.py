@@ -20,7 +20,7 @@ from barograph.recorder.intake import Intake, kernel_run
 from barograph.recorder.line import LineSettings, LineState
 from barograph.recorder.recall import StoreRecall
 from barograph.recorder.resuming import Places
-from barograph.recorder.trading.engine import state_of
+from barograph.recorder.trading.engine import read, require_same
 from barograph.recorder.trading.market import MarketState, MarketView
 from barograph.recorder.trading.specs import BarStrategy, Market, TickStrategy, from_json, to_json
 from barograph.records import Records
@@ -38,10 +38,7 @@ log = get_logger()
 
 
 class Beginning(msgspec.Struct):
-    """How a strategy began: what it is, which symbols it wanted, and where the market stood.
-
-    ``market`` is empty where it began with the tape.
-    """
+    """How a strategy began: what it is, which symbols it wanted, and where the market stood."""
 
     strategy: bytes
     wanted: Market
@@ -80,22 +77,18 @@ def beginning(ledger: Ledger, name: str) -> Beginning | None:
     return None if data is None else unpack(data, Beginning)
 
 
-def begin(
-    ledger: Ledger, spec: TickStrategy | BarStrategy, wanted: Market, market: MarketView, fresh: bool
-) -> Beginning:
+def begin(ledger: Ledger, spec: TickStrategy | BarStrategy, wanted: Market, market: MarketView) -> Beginning:
     """The beginning of ``spec``: the one that the ledger knows, or this one, which is noted.
 
     Args:
         market: where it stands now.
-        fresh: it stands where the tape begins.
 
     Raises:
         SettingsError: another strategy has traded under this name.
     """
     known = beginning(ledger, spec.name)
     if known is None:
-        state = b"" if fresh else pack(market.state())
-        known = Beginning(to_json(spec), wanted, market.next_pos, state)
+        known = Beginning(to_json(spec), wanted, market.next_pos, pack(market.state()))
         ledger.note(note_name(spec.name), pack(known))
         ledger.note(NAMES, msgspec.json.encode([*_names(ledger), spec.name]))
         return known
@@ -203,6 +196,6 @@ def market_at(
             f"{known.spec.name!r} began at position {known.pos}, the tape begins at {reader.begin}; restore "
             "the older segments from a backup"
         )
-    if not known.market:
-        return at_start(settings, reader)
-    return MarketView(settings, state_of(known.market, settings))
+    state = read(known.market, MarketState)
+    require_same(state, settings)
+    return MarketView(settings, state)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -24,7 +24,7 @@ from barograph.records import Records
 from barograph.snapshot import pack, unpack
 
 CHECKPOINT = "engine/checkpoint"
-"""The note that says where all that is traded stands."""
+"""The note that says where those stand that are traded together."""
 
 
 class Done(NamedTuple):
@@ -38,20 +38,12 @@ class Done(NamedTuple):
         return Done(self.opened + other.opened, self.closed + other.closed)
 
 
-class Trading(Protocol):
-    """One named part of what is traded: tick strategies, or accounts of bar strategies."""
+class Part(Protocol):
+    """One named part of what is traded: a tick strategy, or accounts of bar strategies."""
 
     @property
     def name(self) -> str:
         """Of the strategy or account."""
-        ...
-
-    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:
-        """Go on over the trades of a run."""
-        ...
-
-    def take_minutes(self, closed: Closed) -> Done:
-        """Go on over the minutes that it closed."""
         ...
 
     def told(self, action: Action) -> None:
@@ -61,6 +53,41 @@ class Trading(Protocol):
     def keep(self, pos: int) -> None:
         """Bring into the ledger all that is not there, as of tape position ``pos``."""
         ...
+
+
+class OnTrades(Part, Protocol):
+    """A part that trades on trades."""
+
+    def take(self, trades: Sequence[TradeEvent]) -> Done:
+        """Go on over the trades of a run."""
+        ...
+
+
+class OnMinutes(Part, Protocol):
+    """A part that trades on minutes."""
+
+    def take(self, closed: Closed) -> Done:
+        """Go on over the minutes that a run closed."""
+        ...
+
+
+class Parts(NamedTuple):
+    """What is traded together."""
+
+    on_trades: tuple[OnTrades, ...] = ()
+    on_minutes: tuple[OnMinutes, ...] = ()
+
+    @property
+    def every(self) -> tuple[Part, ...]:
+        """All of them."""
+        return (*self.on_trades, *self.on_minutes)
+
+
+class Standing(msgspec.Struct):
+    """A checkpoint: who has traded up to where the market stands."""
+
+    names: tuple[str, ...]
+    market: MarketState
 
 
 class Engine:
@@ -78,11 +105,11 @@ class Engine:
         self,
         ledger: Ledger,
         market: MarketView,
-        parts: Sequence[Trading],
+        parts: Parts,
         words: Sequence[Applied] = (),
         note: str = CHECKPOINT,
     ) -> None:
-        self.ledger, self.market, self.parts = ledger, market, tuple(parts)
+        self.ledger, self.market, self.parts = ledger, market, parts
         self._note = note
         self._words = [word for word in words if word.pos >= market.next_pos]
 
@@ -105,9 +132,9 @@ class Engine:
         for piece in self._pieces(run):
             self._say()
             trades = self.market.trades(piece)
-            done += _of(told, [part.take_trades(trades) for part in self.parts])
+            done += _together([part.take(trades) for part in self.parts.on_trades], told)
             closed = self.market.minutes()
-            done += _of(told, [part.take_minutes(closed) for part in self.parts])
+            done += _together([part.take(closed) for part in self.parts.on_minutes], told)
         return done
 
     def checkpoint(self) -> None:
@@ -117,9 +144,10 @@ class Engine:
         gone on from with others.
         """
         self._say()
-        for part in self.parts:
+        for part in self.parts.every:
             part.keep(self.next_pos)
-        self.ledger.note(self._note, pack(self.market.state()))
+        names = tuple(part.name for part in self.parts.every)
+        self.ledger.note(self._note, pack(Standing(names, self.market.state())))
 
     def _pieces(self, run: Records) -> Iterator[Records]:
         """``run``, cut where a word takes effect."""
@@ -132,14 +160,14 @@ class Engine:
     def _say(self) -> None:
         while self._words and self._words[0].pos <= self.next_pos:
             action = self._words.pop(0).word.action
-            for part in self.parts:
+            for part in self.parts.every:
                 part.told(action)
 
 
-def _of(told: Callable[[Done], object] | None, parts: Sequence[Done]) -> Done:
+def _together(each: Sequence[Done], told: Callable[[Done], object] | None) -> Done:
     """What several parts led to, told where there is anything."""
     done = Done()
-    for one in parts:
+    for one in each:
         if one.opened or one.closed:
             done += one
     if told is not None and (done.opened or done.closed):
@@ -147,32 +175,46 @@ def _of(told: Callable[[Done], object] | None, parts: Sequence[Done]) -> Done:
     return done
 
 
-def market_state(ledger: Ledger, settings: LineSettings, note: str = CHECKPOINT) -> MarketState | None:
-    """Where the last checkpoint under ``note`` stands; None where there is none.
+def standing(ledger: Ledger, settings: LineSettings, note: str = CHECKPOINT) -> Standing | None:
+    """The last checkpoint under ``note``; None where there is none.
 
     Raises:
         SettingsError: it was made with other settings of rows, or by another version.
     """
     data = ledger.noted(note)
-    return state_of(data, settings) if data else None
+    if data is None:
+        return None
+    found = read(data, Standing)
+    require_same(found.market, settings)
+    return found
 
 
-def state_of(data: bytes, settings: LineSettings) -> MarketState:
-    """A market's state out of its bytes.
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def read(data: bytes, kind: type[S]) -> S:
+    """What a note of the trading process holds.
 
     Raises:
-        SettingsError: it was made with other settings of rows, or by another version.
+        SettingsError: another version of Barograph has written it.
     """
     try:
-        state = unpack(data, MarketState)
+        return unpack(data, kind)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"the trading process was left by another version of Barograph ({error}); "
             "trade on with that version, or move state/ledger.sqlite away to begin a new ledger"
         ) from error
+
+
+def require_same(state: MarketState, settings: LineSettings) -> None:
+    """Nothing, where ``state`` was made with these settings of rows.
+
+    Raises:
+        SettingsError: it was not.
+    """
     if state.shape != settings.shape():
         raise SettingsError(
             f"trading began with other settings of bars (then {state.shape.decode()}, now "
             f"{settings.shape().decode()}); put them back, or move state/ledger.sqlite away to begin anew"
         )
-    return state

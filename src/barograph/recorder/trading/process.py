@@ -22,9 +22,9 @@ from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Trade
 from barograph.recorder.line import LineSettings
 from barograph.recorder.resuming import Places
-from barograph.recorder.trading.assembling import assemble, joined, joining
+from barograph.recorder.trading.assembling import assemble
 from barograph.recorder.trading.control import applied, apply_at, heard
-from barograph.recorder.trading.engine import Done, Engine, market_state
+from barograph.recorder.trading.engine import Done, Engine
 from barograph.recorder.trading.figures import Figures, Latencies, write_figures
 from barograph.recorder.trading.specs import Plan
 from barograph.records import Records
@@ -94,14 +94,7 @@ class TradingProcess:
             StorageError: disk or ledger said no; the same again goes on where it stopped.
         """
         with self._open() as (ledger, archiving):
-            behind = joining(self._plan, ledger, self._settings, self._places)
-            stand = market_state(ledger, self._settings)
-            if behind is not None and stand is not None:
-                self._replay(behind, stand.next_pos, archiving, progress)
-                if behind.next_pos < stand.next_pos:
-                    return self._told(archiving)
-                joined(ledger)
-            engine = self._assembled(ledger, from_start=True)
+            engine = self._assembled(ledger, archiving, progress, from_start=True)
             if engine is not None:
                 self._replay(engine, TapeReader(self._places.tape).end, archiving, progress)
         return self._told(archiving)
@@ -137,7 +130,7 @@ class TradingProcess:
     # -- one try --------------------------------------------------------------------------------------------
 
     def _follow(self, ledger: SqliteLedger, archiving: Archiving) -> None:
-        engine = self._assembled(ledger, from_start=False)
+        engine = self._assembled(ledger, archiving, None, from_start=False)
         if engine is None:
             return
         log.info("trading", strategies=list(self.figures.strategies), next_pos=engine.next_pos)
@@ -149,8 +142,14 @@ class TradingProcess:
                 break
         self._save(engine)
 
-    def _assembled(self, ledger: SqliteLedger, *, from_start: bool) -> Engine | None:
-        engine = assemble(
+    def _assembled(
+        self, ledger: SqliteLedger, archiving: Archiving, progress: Progress | None, *, from_start: bool
+    ) -> Engine | None:
+        """The engine of the whole plan, after those who were behind have come where the others stand.
+
+        None when told to stop before.
+        """
+        found = assemble(
             self._plan,
             ledger,
             self._settings,
@@ -158,9 +157,17 @@ class TradingProcess:
             from_start=from_start,
             stopping=self._stopping,
         )
+        if found is None:
+            return None
+        for behind in found.behind:
+            self._replay(behind, found.stand_pos, archiving, progress)
+            if self._stopping.is_set():
+                return None
+        engine = found.main()
+        # From here on they stand together, also for who dies at once.
+        self._save(engine)
         self._due["checkpoint"] = time.monotonic() + CHECKPOINT_S
-        if engine is not None:
-            self.figures.next_pos = engine.next_pos
+        self.figures.next_pos = engine.next_pos
         return engine
 
     def _advance(self, engine: Engine, run: Records, archiving: Archiving, *, live: bool) -> None:

@@ -9,7 +9,7 @@ they stand now the same strategies may have traded otherwise; such trades are **
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade
 from barograph.recorder.line import LineSettings
 from barograph.recorder.trading.account import BarAccount, Slot, is_bar
-from barograph.recorder.trading.assembling import Recorded, joining_names, last_word, part_of
+from barograph.recorder.trading.assembling import Recorded, last_word, left_note, parts_of
 from barograph.recorder.trading.beginning import Beginning, begun, market_at
 from barograph.recorder.trading.control import applied
-from barograph.recorder.trading.engine import Engine, market_state
+from barograph.recorder.trading.engine import Engine, Standing, standing
 from barograph.recorder.trading.market import Minute
 from barograph.recorder.trading.specs import BarStrategy
 from barograph.store import Scan
@@ -126,17 +126,17 @@ def reconcile(data: Path, ledger: Ledger, settings: LineSettings, progress: Prog
         DataError: the tape does not reach back to where a strategy began.
     """
     reader = TapeReader(data / "tape")
-    state, on_the_way = market_state(ledger, settings), joining_names(ledger)
-    beginnings = [one for one in begun(ledger) if one.spec.name not in on_the_way]
-    if state is None or not beginnings:
+    beginnings, stand = begun(ledger), standing(ledger, settings)
+    if stand is None or not beginnings:
         return Report(0, 0, reader.begin, reader.begin, (), None)
-    upto, end = min(state.next_pos, reader.end), reader.end
-    mine, due, known = sides(ledger, on_the_way), Sides({}, {}), Sides({}, {})
+    end, reached = reader.end, {one.spec.name: _reached(one, ledger, settings, stand) for one in beginnings}
+    upto = min(max(reached.values()), end)
+    mine, due, known = sides(ledger), Sides({}, {}), Sides({}, {})
     with tempfile.TemporaryDirectory(prefix="barograph-reconcile-") as folder:
         for number, one in enumerate(beginnings):
             again = SqliteLedger(Path(folder) / f"{number}.sqlite")
             engine = _engine(one, ledger, again, settings, reader)
-            _run(engine, reader, upto, progress)
+            _run(engine, reader, min(reached[one.spec.name], end), progress)
             _add(due, sides(again))
             _run(engine, reader, end, progress)
             _add(known, sides(again))
@@ -148,12 +148,19 @@ def reconcile(data: Path, ledger: Ledger, settings: LineSettings, progress: Prog
     return Report(len(mine.positions), len(mine.trades), first, upto, rows, revised)
 
 
-def sides(ledger: Ledger, without: Collection[str] = ()) -> Sides:
-    """All positions and trades of a ledger, but those of some strategies."""
-    open_ones = [p for item in ledger.items() for p in item.positions if p.strategy not in without]
+def _reached(one: Beginning, ledger: Ledger, settings: LineSettings, stand: Standing) -> int:
+    """How far a strategy has traded, as far as is kept: with the others, or to where it was left."""
+    name = one.spec.name
+    left = stand if name in stand.names else standing(ledger, settings, left_note(name))
+    return one.pos if left is None else left.market.next_pos
+
+
+def sides(ledger: Ledger) -> Sides:
+    """All positions and trades of a ledger."""
+    open_ones = [position for item in ledger.items() for position in item.positions]
     return Sides(
         {entry_of(position): position for position in open_ones},
-        {entry_of(trade): trade for trade in ledger.trades() if trade.strategy not in without},
+        {entry_of(trade): trade for trade in ledger.trades()},
     )
 
 
@@ -173,8 +180,8 @@ def _engine(
     """A strategy as it began, with an empty ledger; what warmed it up is what the true one has kept."""
     market, spec, words = market_at(settings, one, reader), one.spec, applied(ledger)
     history = Recorded(None, ledger, spec.name)
-    part = part_of(spec, one.wanted, market, again, history, last_word(words, one.pos))
-    return Engine(again, market, [part], words)
+    parts = parts_of((spec,), one.wanted, market, again, (history,), last_word(words, one.pos))
+    return Engine(again, market, parts, words)
 
 
 def _run(engine: Engine, reader: TapeReader, upto: int, progress: Progress | None) -> None:

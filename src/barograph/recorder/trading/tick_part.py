@@ -9,7 +9,6 @@ from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Ledger
 from barograph.recorder.trading.control import Action
 from barograph.recorder.trading.engine import Done
-from barograph.recorder.trading.market import Closed
 from barograph.recorder.trading.specs import Market, TickStrategy
 
 
@@ -22,11 +21,7 @@ class TickPart:
         self._everything = market == Market()
         self.consumer = Consumer(ledger, spec.dip, spec.terms, name=spec.name, account=spec.account or None)
 
-    def take_minutes(self, closed: Closed) -> Done:  # noqa: ARG002 - it trades on trades
-        """Nothing: it trades on trades."""
-        return Done()
-
-    def take_trades(self, trades: Sequence[TradeEvent]) -> Done:
+    def take(self, trades: Sequence[TradeEvent]) -> Done:
         """Hand on the trades that are wanted."""
         if not trades:
             return Done()
