@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import structlog
+
+if TYPE_CHECKING:
+    from tests.servers.postgres import Server
+
+    from barograph.store.postgres.address import Address
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -44,6 +49,23 @@ def shared_data() -> Path:
 def recordings(shared_data: Path) -> Path:
     """The folder of raw exchange recordings."""
     return shared_data / "tapes"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """A PostgreSQL server of the tests' own."""
+    from tests.servers.postgres import binaries, server
+
+    if binaries() is None:
+        skip_or_fail("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres(postgres_server: Server) -> Address:
+    """The address of a new, empty database on it, for its superuser."""
+    return postgres_server.create()
 
 
 @pytest.fixture(autouse=True)

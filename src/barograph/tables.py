@@ -183,7 +183,7 @@ MARKET_MICROSTRUCTURE = Table(
     key=("timestamp", "symbol", "venue"),
     time="timestamp",
     sort=("symbol", "venue", "timestamp"),
-    version=("revision", "tape_pos"),
+    version=("kernel_version", "revision", "tape_pos"),
 )
 
 ANOMALIES = Table(

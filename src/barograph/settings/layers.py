@@ -16,6 +16,12 @@ from barograph.settings.toml_lines import flatten, key_lines
 PREFIX = "BAROGRAPH__"
 
 PLAIN_NAMES: Mapping[str, Path] = {
+    "DATABASE_URL": ("database", "url"),
+    "DB_HOST": ("database", "host"),
+    "DB_PORT": ("database", "port"),
+    "DB_NAME": ("database", "name"),
+    "DB_USER": ("database", "user"),
+    "DB_PASS": ("database", "password"),
     "KITE_API_KEY": ("feeds", "kite", "api_key"),
     "KITE_API_SECRET": ("feeds", "kite", "api_secret"),
     "KITE_ACCESS_TOKEN": ("feeds", "kite", "access_token"),
@@ -27,12 +33,6 @@ PLAIN_NAMES: Mapping[str, Path] = {
 """Variables with names of their own; the later of two for one setting wins."""
 
 RESERVED_NAMES: tuple[str, ...] = (
-    "DATABASE_URL",
-    "DB_HOST",
-    "DB_PORT",
-    "DB_NAME",
-    "DB_USER",
-    "DB_PASS",
     "AWS_REGION",
     "S3_BUCKET",
     "AWS_S3_BUCKET",

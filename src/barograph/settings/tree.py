@@ -141,6 +141,61 @@ class LakeSection(Section):
     )
 
 
+class DatabaseSection(Section):
+    """The PostgreSQL server, where `store` says that the tables are there."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://user@host:5432/name; better given as DATABASE_URL.",
+    )
+    host: str | None = Field(default=None, description="Server; what stands here goes before the url's.")
+    port: int | None = Field(default=None, ge=1, le=65_535, description="Port; 5432 when nobody says.")
+    name: str | None = Field(default=None, description="Database.")
+    user: str | None = Field(default=None, description="Role to log in as.")
+    password: SecretStr | None = Field(
+        default=None, description="Its password; better given as DB_PASS, or in libpq's own ~/.pgpass."
+    )
+    namespace: str = Field(
+        default="public", pattern="^[a-z_][a-z0-9_]{0,50}$", description="Schema that holds the tables."
+    )
+    sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None, description="How much the connection is protected, as libpq names it."
+    )
+    sslrootcert: FilePath | None = Field(default=None, description="Certificates of who signs servers.")
+    sslcert: FilePath | None = Field(default=None, description="Our own certificate.")
+    sslkey: FilePath | None = Field(default=None, description="Its key.")
+    connect_timeout_s: float = Field(default=10.0, gt=0, description="Patience for a connection.")
+    statement_timeout_s: float = Field(default=300.0, gt=0, description="Longest time of a query of yours.")
+    ahead_days: int = Field(default=7, ge=1, le=400, description="Partitions made ahead of time.")
+    keep_days: float | None = Field(
+        default=None, gt=0, description="Rows older than this are dropped; never when absent."
+    )
+    compress_after_days: float = Field(
+        default=7.0, gt=0, description="TimescaleDB compresses chunks older than this."
+    )
+
+
+class BackupSection(Section):
+    """Backups, `barograph backup`."""
+
+    to: str | None = Field(
+        default=None, description="Directory or s3://bucket/prefix; data_dir/backups when absent."
+    )
+    remote: str | None = Field(default=None, description="A second place, to which backups are copied.")
+    daily_at: str = Field(
+        default="16:00",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="When a day's backup is due.",
+    )
+    zone: str = Field(default="UTC", description="Time zone of daily_at, such as Asia/Kolkata.")
+    market: str = Field(default="24/7", description="Calendar that says which days and weeks have sessions.")
+    tables: tuple[str, ...] = Field(
+        default=(), description='Tables of your own: "schema.table:column", the column telling their time.'
+    )
+    keep_local_days: float = Field(default=3.0, gt=0, description="How long backups stay on a local place.")
+    keep_remote_days: float = Field(default=30.0, gt=0, description="How long they stay on the remote one.")
+
+
 class ReplaySection(Section):
     """Going over the tape again."""
 
@@ -321,10 +376,15 @@ class Settings(Section):
     data_dir: FilePath = Field(
         default=FilePath("data"), description="The tape, the lake and all state live here."
     )
+    store: Literal["lake", "postgresql"] = Field(
+        default="lake", description='Where the tables are: "lake", "postgresql" (see database), or its URL.'
+    )
     tape: TapeSection = TapeSection()
     bars: BarsSection = BarsSection()
     anomalies: AnomaliesSection = AnomaliesSection()
     lake: LakeSection = LakeSection()
+    database: DatabaseSection = DatabaseSection()
+    backup: BackupSection = BackupSection()
     replay: ReplaySection = ReplaySection()
     simulator: SimulatorSection = SimulatorSection()
     query: QuerySection = QuerySection()
@@ -336,6 +396,15 @@ class Settings(Section):
     log: LogSection = LogSection()
 
     _origins: Mapping[Path, Origin] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _url_may_stand_for_the_store(cls, given: Any) -> Any:
+        """``store = "postgresql://..."`` says both what the store is and where; it may hold a password."""
+        store = given.get("store") if isinstance(given, Mapping) else None
+        if not isinstance(store, str) or not store.startswith(("postgresql://", "postgres://")):
+            return given
+        return {**given, "store": "postgresql", "database": {**given.get("database", {}), "url": store}}
 
     def model_post_init(self, context: Any, /) -> None:
         # The loader hands the origins in as the validation's context.
