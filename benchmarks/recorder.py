@@ -93,14 +93,14 @@ class Recording:
             return {}
         return status
 
-    def rss_mb(self) -> float:
-        """Resident memory."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    def memory_mb(self) -> tuple[float, float]:
+        """Memory of the recorder and its child: pages that both share counted once, and counted twice."""
+        once, twice = zip(*map(memory_mb, processes(self.process.pid)), strict=True)
+        return sum(once), sum(twice)
 
     def cpu_s(self) -> float:
-        """Processor time so far."""
-        return cpu_s(self.process.pid)
+        """Processor time so far, of the recorder and its child."""
+        return sum(map(cpu_s, processes(self.process.pid)))
 
     def until(self, what: str, condition: Any, within_s: float = 120.0) -> float:
         """Seconds until ``condition`` holds."""
@@ -134,6 +134,19 @@ class Recording:
         if code != 0:
             raise RuntimeError(f"the recorder ended with {code}; see {self.log.name}")
         return time.monotonic() - begun
+
+
+def processes(pid: int) -> list[int]:
+    """A process and its children."""
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [pid, *(int(each) for found in threads for each in found.read_text().split())]
+
+
+def memory_mb(pid: int) -> tuple[float, float]:
+    """A process's proportional and resident set size (smaps_rollup, see proc(5))."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    sizes = {name: int(rest.split()[0]) for name, rest in (line.split(":") for line in lines)}
+    return sizes["Pss"] * 1024 / 1e6, sizes["Rss"] * 1024 / 1e6
 
 
 def cpu_s(pid: int) -> float:
@@ -182,12 +195,12 @@ def sustained(servers: Servers, recorder: Recording, rate: float, minutes: float
         time.sleep(1.0)
         status = recorder.status
         lags.append(status["tables"]["lag_s"])
-        memory.append((time.monotonic() - begun, recorder.rss_mb()))
+        memory.append((time.monotonic() - begun, *recorder.memory_mb()))
     frames, cpu, elapsed = _frames(recorder) - frames_0, recorder.cpu_s() - cpu_0, time.monotonic() - begun
     late_s = servers.say("report")["late_s"]
     servers.say("rate 0")
     recorder.until("catching up", recorder.caught_up)
-    times, sizes = np.array(memory).T
+    times, sizes, twice = np.array(memory).T
     return {
         "frames_per_s": frames / elapsed,
         "minutes": elapsed / 60,
@@ -198,9 +211,10 @@ def sustained(servers: Servers, recorder: Recording, rate: float, minutes: float
         "lag_s_max": max(lags),
         "seconds_with_lag_above_1_s": sum(lag > 1.0 for lag in lags),
         "servers_late_s_max": late_s,
-        "rss_mb_max": float(sizes.max()),
-        "rss_mb_an_hour": float(np.polyfit(times, sizes, 1)[0] * 3600),
-        "rss_mb_first_last": [float(sizes[:30].mean()), float(sizes[-30:].mean())],
+        "memory_mb_max": float(sizes.max()),
+        "rss_mb_max": float(twice.max()),
+        "memory_mb_an_hour": float(np.polyfit(times, sizes, 1)[0] * 3600),
+        "memory_mb_first_last": [float(sizes[:30].mean()), float(sizes[-30:].mean())],
     }
 
 
@@ -327,7 +341,7 @@ def measure(minutes: float, rate: float, days: float, peer: bool) -> dict[str, A
         results = Results()
         try:
             with recording(folder, servers.addresses, sustained_s=1.0) as recorder:
-                results["idle_rss_mb"] = recorder.rss_mb()
+                results["idle_memory_mb"] = recorder.memory_mb()[0]
                 results["sustained"] = sustained(servers, recorder, rate, minutes)
                 results["burst"] = burst(servers, recorder)
                 results["compared"] = compared(servers.made(), stored(recorder.data))

@@ -82,6 +82,7 @@ def live(seconds: float, rate: float) -> dict[str, Any]:
             recorder.until("connecting", lambda: _ready(recorder))
             trader = _trader(settings, folder)
             servers.say("quotes 0")
+            servers.say(f"pace {1 / rate}")  # trades one by one, as a venue sends them, not in handfuls
             servers.say(f"rate {rate}")
             _await_orders(folder)
             time.sleep(5.0)  # code is compiled, caches fill

@@ -48,6 +48,7 @@ class Venues:
         self.rate = 0.0
         self.quotes_of = QUOTES_OF
         self.only = ""
+        self.pace_s = TICK_S
         self.late_s = 0.0
         self._due = 0.0
         self._turn = 0
@@ -57,10 +58,11 @@ class Venues:
         """Make what is due, each few milliseconds; a tick that comes late makes up for it."""
         last = time.monotonic()
         while True:
-            await asyncio.sleep(TICK_S)
+            pace_s = self.pace_s
+            await asyncio.sleep(pace_s)
             now = time.monotonic()
             self._due += self.rate * (now - last)
-            self.late_s = max(self.late_s, now - last - TICK_S)
+            self.late_s = max(self.late_s, now - last - pace_s)
             last = now
             count = int(self._due)
             self._due -= count
@@ -91,6 +93,8 @@ class Venues:
             self.rate, self.late_s = float(rest), 0.0
         elif word == "quotes":
             self.quotes_of = float(rest)
+        elif word == "pace":
+            self.pace_s = float(rest)
         elif word == "only":
             self.only = "" if rest == "all" else rest.split()[0]
         elif word == "burst":

@@ -38,7 +38,7 @@ from barograph.recorder import LineSettings
 from barograph.recorder.live.follower import Findings, Follower, Pace
 from barograph.recorder.live.housekeeping import GIVE_BACK_EVERY, Chores, Housekeeper
 from barograph.recorder.live.journal import Journal
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
 from barograph.records import Kind, Stream
 from barograph.settings import Settings
 from barograph.simulator import Batch, Market, frames

@@ -68,6 +68,14 @@ def postgres(postgres_server: Server) -> Address:
     return postgres_server.create()
 
 
+@pytest.fixture(scope="session")
+def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with all that the demo makes. To be read only."""
+    from tests.servers.demo_data import make
+
+    return make(tmp_path_factory.mktemp("demo") / "data")
+
+
 @pytest.fixture(autouse=True)
 def nobody_has_set_up_logging() -> None:
     """A command sets up logging for its whole process; each test begins as if none had run before."""

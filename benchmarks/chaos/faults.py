@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
     "recorder.kill": Kind(4, (0.0, 2.0)),
     "recorder.kill_at_start": Kind(2, (0.1, 2.0)),
     "recorder.stop": Kind(1, (0.0, 1.0)),
+    "recorder.kill_tables": Kind(3),
     "recorder.freeze": Kind(2, (0.2, 4.0)),
     "server.kill": Kind(3, (0.2, 3.0)),
     "network.cut": Kind(3),
@@ -130,6 +131,8 @@ class Doing:
         recorder = self.house.recorder
         if name == "freeze":
             return recorder.send(signal.SIGSTOP), lambda: void(recorder.send(signal.SIGCONT))
+        if name == "kill_tables":
+            return recorder.kill_tables(), None
         if name == "stop":
             recorder.send(signal.SIGCONT)
             return recorder.stop(30.0), recorder.start

@@ -20,7 +20,7 @@ from typing import IO, Any
 from barograph.tape import TapeReader
 from benchmarks.chaos.clocks import Offset
 from benchmarks.chaos.network import Network
-from benchmarks.recorder import VENUES, Servers, write_settings
+from benchmarks.recorder import VENUES, Servers, processes, write_settings
 
 _AT_FDCWD, _EXCHANGE = -100, 2
 _ENDS = {0: "in order", -signal.SIGKILL: "killed", -signal.SIGTERM: "stopped before it had begun"}
@@ -146,6 +146,23 @@ class Recorder:
         self.process.wait()  # type: ignore[union-attr]
         return not self.running
 
+    def kill_tables(self) -> bool:
+        """``kill -9`` for the process of the tables alone; the recorder must begin it again."""
+        if not self.running:
+            return False
+        assert self.process is not None
+        children = self._children()
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(children)
+
+    def _children(self) -> list[int]:
+        assert self.process is not None
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return processes(self.process.pid)[1:]
+        return []
+
     def stop(self, within_s: float) -> bool:
         """SIGTERM; whether it ended in order in time, else it is killed."""
         if not self.send(signal.SIGTERM):
@@ -163,8 +180,9 @@ class Recorder:
             return False
         assert self.process is not None
         most = resource.RLIM_INFINITY if full_bytes is None else full_bytes
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+        for pid in (self.process.pid, *self._children()):
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
         return True
 
     @property
@@ -191,6 +209,8 @@ class Recorder:
         if not status or not self.ready:
             return False
         tables, journal = status["tables"], status["journal"]
+        if tables["problem"] or not tables["commits"]:
+            return False  # what there is to refill is not known yet
         waiting: int = journal["waiting_records"] + sum(
             feed["gaps_open"] for feed in status["feeds"].values()
         )

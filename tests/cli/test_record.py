@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
 from barograph.recorder.warming import warm
 from barograph.testing import Binance, LiveMarket, Served, serving
 

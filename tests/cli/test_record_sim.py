@@ -29,7 +29,7 @@ def test_it_records_its_symbols_and_tells_of_them_afterwards(call: Any) -> None:
 
 
 def test_without_symbols_it_has_some(call: Any) -> None:
-    told = call("record", "--feed", "sim", "--duration", "0.5s", "--quiet", "--json").json
+    told = call("record", "--feed", "sim", "--duration", "5s", "--quiet", "--json").json
     assert told["feeds"]["sim"]["stage"] == "live"
     assert told["quotes"] > 10
     assert "sim" in {row["feed"] for row in call("feeds", "--json").json}

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from barograph.clock import NS_PER_S
 from barograph.gaps import Alive, Channel, Subscribed
-from barograph.recorder.line import Line, LineSettings, LineState
+from barograph.recorder.line import Line, LineState
+from barograph.recorder.shaping import LineSettings
 from barograph.records import Kind, Records, Stream
 from barograph.snapshot import pack, unpack
 from barograph.tables import TABLES

@@ -21,7 +21,8 @@ from barograph.clock import ManualClock
 from barograph.errors import DataError, SettingsError
 from barograph.recorder import rebuild, replay
 from barograph.recorder.checkpoint import Checkpoints
-from barograph.recorder.line import Line, LineSettings, LineState
+from barograph.recorder.line import Line, LineState
+from barograph.recorder.shaping import LineSettings
 from barograph.records import Kind, Records
 from barograph.snapshot import pack, unpack
 from barograph.store import Lake, Scan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from barograph.recorder.line import Line, LineSettings
+from barograph.recorder.line import Line
 from barograph.recorder.recall import StoreRecall
+from barograph.recorder.shaping import LineSettings
 from barograph.store import Commit, Lake
 
 from .making import records
@@ -46,7 +47,8 @@ def test_line_store_and_recall_load_neither_pandas_nor_polars_nor_duckdb(tmp_pat
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from making import records
-from barograph.recorder.line import Line, LineSettings
+from barograph.recorder.line import Line
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.recall import StoreRecall
 from barograph.snapshot import pack
 from barograph.store import Commit, Lake, compaction

@@ -15,6 +15,7 @@ from barograph.records import Records
 from barograph.store import Lake, Scan
 from barograph.tables import TABLES
 from barograph.tape import TapeWriter
+from barograph.tape.segments import RAW, segment_path
 
 from .making import records
 
@@ -146,6 +147,20 @@ def test_replay_given_a_tape_without_its_beginning_raises(tmp_path: Path):
     min((tmp_path / "tape").glob("0*")).unlink()
     with pytest.raises(DataError, match="put the older segments back"):
         replay(tmp_path)
+
+
+def test_given_an_empty_tape_that_was_begun_where_the_tables_end_then_rebuild_refuses(tmp_path: Path):
+    write(tmp_path, TAPE)
+    end = replay(tmp_path).next_pos
+    before = tables(tmp_path)
+    shutil.rmtree(tmp_path / "tape")
+    (tmp_path / "tape").mkdir()
+    segment_path(tmp_path / "tape", end, RAW).touch()
+    TapeWriter(tmp_path / "tape", clock=ManualClock()).close()
+    assert replay(tmp_path).records == 0
+    with pytest.raises(DataError, match="put the older segments back"):
+        rebuild(tmp_path)
+    assert tables(tmp_path) == before
 
 
 def test_an_empty_tape_has_empty_tables(tmp_path: Path):

@@ -109,6 +109,8 @@ class Server:
             "unix_socket_directories": "''",
             "max_connections": "50",
             "shared_buffers": "'64MB'",
+            # The tests kill the server, not the machine: what it has written stays written.
+            "fsync": "off",
             "log_min_messages": "warning",
             **self.settings,
         }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -179,12 +180,17 @@ def test_late_rows_after_sealing_are_read_and_sealed_in(lake: Lake) -> None:
     assert pq.read_metadata(sealed_file(lake, "market_microstructure")).num_rows == 1
 
 
-def test_sealed_file_holds_no_withdrawn_anomaly(lake: Lake) -> None:
+def test_sealed_file_keeps_a_withdrawn_anomaly_that_no_reader_sees(lake: Lake) -> None:
     lake.commit(commit(0, 5, anomalies=[anomaly(DAY_0, 1, 3.5)]))
     lake.seal(grace_s=-1e9)
     lake.commit(commit(5, 9, anomalies=[anomaly(DAY_0, 6, None, revision=1)]))
     lake.seal(grace_s=-1e9)
-    assert pq.read_metadata(sealed_file(lake, "anomalies")).num_rows == 0
+    assert pq.read_metadata(sealed_file(lake, "anomalies")).num_rows == 1
+    assert read(lake, Scan("anomalies")).num_rows == 0
+    assert read(lake, Scan("anomalies", withdrawn=True)).column("score").to_pylist() == [None]
+    assert lazy(TABLES["anomalies"], lake.days(Scan("anomalies"))).collect().is_empty()
+    with closing(Sql(lake)) as sql:
+        assert sql.query("SELECT * FROM anomalies").read_all().num_rows == 0
     assert read(lake, Scan("anomalies")).num_rows == 0
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from barograph.bars.settings import OUTLIER_PCT
 from barograph.clock import NS_PER_US
 from barograph.compiled import compiled
 from barograph.errors import SettingsError
@@ -31,7 +32,6 @@ from barograph.tables import Flag
 
 WINDOW = 51
 LEAST = 11
-OUTLIER_PCT = 20.0
 MAX_AHEAD_US = 5_000_000
 
 _TICK_FLAGS = {"nonpositive": Flag.NONPOSITIVE, "outlier": Flag.OUTLIER, "future": Flag.FUTURE}

@@ -10,6 +10,9 @@ from barograph.errors import SettingsError
 KERNEL_VERSION = 1
 """Raised whenever the same rows would give different bars."""
 
+OUTLIER_PCT = 20.0
+"""A price further than this from the recent median, in percent, is flagged."""
+
 _AT_LEAST = {
     "allowed_lateness_us": 0,
     "spike_window": 2,

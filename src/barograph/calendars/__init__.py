@@ -10,19 +10,28 @@
 
 from __future__ import annotations
 
+from barograph.calendars.agenda import Day, Ordinary, agenda, horizon_warning, ordinary_hours
 from barograph.calendars.calendar import ALWAYS_OPEN, AlwaysOpen, Calendar, Session, Sessions
 from barograph.calendars.overrides import Closed, Overrides, Special, read_overrides
-from barograph.calendars.registry import calendar
+from barograph.calendars.registry import MARKETS, calendar, official, reasons
 
 __all__ = [
     "ALWAYS_OPEN",
+    "MARKETS",
     "AlwaysOpen",
     "Calendar",
     "Closed",
+    "Day",
+    "Ordinary",
     "Overrides",
     "Session",
     "Sessions",
     "Special",
+    "agenda",
     "calendar",
+    "horizon_warning",
+    "official",
+    "ordinary_hours",
     "read_overrides",
+    "reasons",
 ]

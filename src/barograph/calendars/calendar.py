@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta, tzinfo
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -33,6 +33,7 @@ class Calendar(Protocol):
         name: what it is asked for by, ``"XNYS"``.
         known_until: the last day whose holidays are known; on later days every ordinary weekday
             counts as open. None: it has no holidays.
+        zone: of the exchange's wall clock, which its dates are told by.
     """
 
     @property
@@ -40,6 +41,9 @@ class Calendar(Protocol):
 
     @property
     def known_until(self) -> date | None: ...
+
+    @property
+    def zone(self) -> tzinfo: ...
 
     def is_open(self, minute_us: Ints) -> Mask:
         """Whether the market is open at each of the moments ``minute_us``, int64, any shape."""
@@ -72,6 +76,7 @@ class AlwaysOpen:
 
     name: str = "24/7"
     known_until: date | None = None
+    zone: tzinfo = UTC
 
     def is_open(self, minute_us: Ints) -> Mask:
         return np.ones(np.shape(minute_us), dtype=np.bool_)
@@ -108,6 +113,7 @@ class Sessions:
     days: Ints = field(repr=False)
     opens_us: Ints = field(repr=False)
     closes_us: Ints = field(repr=False)
+    zone: tzinfo = UTC
 
     def is_open(self, minute_us: Ints) -> Mask:
         at = np.searchsorted(self.opens_us, minute_us, side="right") - 1
@@ -136,7 +142,9 @@ def _next(moments: Ints, us: int) -> int | None:
     return int(moments[at]) if at < len(moments) else None
 
 
-def from_sessions(name: str, sessions: Iterable[Session], known_until: date | None) -> Sessions:
+def from_sessions(
+    name: str, sessions: Iterable[Session], known_until: date | None, zone: tzinfo = UTC
+) -> Sessions:
     """The calendar of ``sessions``, in any order.
 
     Raises:
@@ -152,8 +160,8 @@ def from_sessions(name: str, sessions: Iterable[Session], known_until: date | No
                 f"{after.day} from {from_us(after.open_us)}; correct the file of special sessions"
             )
     days = [day_start_us(session.day) // DAY_US for session in ordered]
-    columns = (days, [s.open_us for s in ordered], [s.close_us for s in ordered])
-    return Sessions(name, known_until, *(_frozen(column) for column in columns))
+    opens, closes = [s.open_us for s in ordered], [s.close_us for s in ordered]
+    return Sessions(name, known_until, _frozen(days), _frozen(opens), _frozen(closes), zone)
 
 
 def _frozen(values: list[int]) -> Ints:

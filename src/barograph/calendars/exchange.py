@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from datetime import date
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,13 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     close_us: int
 
 
+class Holiday(msgspec.Struct, frozen=True, array_like=True):
+    """A day without trading that has a name."""
+
+    day: date
+    name: str
+
+
 class Table(msgspec.Struct, frozen=True):
     """What the library knows of one exchange, or why it knows nothing.
 
@@ -32,12 +40,14 @@ class Table(msgspec.Struct, frozen=True):
         timezone: the exchange's, by its IANA name.
         known_until: the last day whose holidays are known.
         names: every calendar that there is; only given when the one asked for is not among them.
+        holidays: those whose names are known.
     """
 
     timezone: str = "UTC"
     known_until: date = LAST
     rows: tuple[Row, ...] = ()
     names: tuple[str, ...] = ()
+    holidays: tuple[Holiday, ...] = ()
 
 
 def compute(name: str) -> Table:
@@ -51,11 +61,24 @@ def compute(name: str) -> Table:
     known_from, known_until = (_date(bound) for bound in (kind.bound_min(), kind.bound_max()))
     first, last = max(FIRST, known_from or FIRST), min(LAST, known_until or LAST)
     found = xc.get_calendar(name, start=first.isoformat(), end=last.isoformat())
-    return Table(timezone=str(found.tz), known_until=last, rows=tuple(_rows(found.schedule)))
+    return Table(
+        timezone=str(found.tz),
+        known_until=last,
+        rows=tuple(_rows(found.schedule)),
+        holidays=tuple(_holidays(found.regular_holidays, first, last)),
+    )
 
 
 def _date(bound: object) -> date | None:
     return None if bound is None else date.fromisoformat(str(bound)[:10])
+
+
+def _holidays(rules: Any, first: date, last: date) -> list[Holiday]:
+    """What the library's rules name; it has none for exchanges whose holidays are a list of dates."""
+    if rules is None:
+        return []
+    named = rules.holidays(first.isoformat(), last.isoformat(), return_name=True)
+    return [Holiday(day.date(), str(name)) for day, name in named.items()]
 
 
 def _rows(schedule: object) -> list[Row]:

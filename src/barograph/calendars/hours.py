@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from barograph.calendars.calendar import Session
@@ -73,7 +73,7 @@ def prolonged(known: list[Session], known_until: date, zone: ZoneInfo) -> Iterat
     yield from known
     by_day: dict[date, list[tuple[timedelta, timedelta]]] = {}
     for part in known[-_PATTERN_SESSIONS:]:
-        by_day.setdefault(part.day, []).append(_clock(part, zone))
+        by_day.setdefault(part.day, []).append(wall_clock(part, zone))
     hours = Counter(map(tuple, by_day.values())).most_common(1)[0][0]
     open_on = {weekday for weekday, times in Counter(map(date.weekday, by_day)).items() if times > _RARE}
     day = known_until + timedelta(days=1)
@@ -85,7 +85,7 @@ def prolonged(known: list[Session], known_until: date, zone: ZoneInfo) -> Iterat
         day += timedelta(days=1)
 
 
-def _clock(part: Session, zone: ZoneInfo) -> tuple[timedelta, timedelta]:
+def wall_clock(part: Session, zone: tzinfo) -> tuple[timedelta, timedelta]:
     """Opening and closing as the wall clock's distance from the day's midnight."""
     midnight = datetime.combine(part.day, time())
     opens, closes = (from_us(us).astimezone(zone).replace(tzinfo=None) - midnight for us in part[1:])

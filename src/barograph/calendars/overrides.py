@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 
 from barograph.calendars.calendar import Session
 from barograph.calendars.hours import session
@@ -44,6 +45,12 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def named(self) -> set[str]:
         """The calendars that the file speaks of."""
         return {entry.calendar for entry in self.special} | {entry.calendar for entry in self.closed}
+
+    def calling(self, names: Mapping[str, str]) -> Overrides:
+        """The same with calendars renamed as ``names`` says."""
+        special = (replace(each, calendar=names.get(each.calendar, each.calendar)) for each in self.special)
+        closed = (replace(each, calendar=names.get(each.calendar, each.calendar)) for each in self.closed)
+        return Overrides(tuple(special), tuple(closed))
 
 
 NONE = Overrides()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import time
+from datetime import date, time
 from functools import cache, lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -37,6 +37,9 @@ _DERIVED = {
 _WEEKLY = "MCX"
 _OWN = (*_DERIVED, _WEEKLY)
 
+MARKETS = {"NSE": "XBOM", "BSE": "XBOM", "NYSE": "XNYS", "NASDAQ": "XNYS"}
+"""Calendars by the names that people say. Both exchanges of a country here keep the same days and hours."""
+
 
 def calendar(name: str, overrides: Path | None = None, cache: Path | None = None) -> Calendar:
     """The calendar called ``name``.
@@ -45,8 +48,8 @@ def calendar(name: str, overrides: Path | None = None, cache: Path | None = None
     its own asks ``exchange_calendars``; with a ``cache`` only the first start on a machine does.
 
     Args:
-        name: ``"24/7"``, a market identifier code (``"XNYS"``, ``"XBOM"``), or one of
-            ``"XNYS-extended"``, ``"CDS"``, ``"CDS-cross"``, ``"MCX"``.
+        name: ``"24/7"``, a market (``"NSE"``, ``"BSE"``, ``"NYSE"``, ``"NASDAQ"``), a market identifier
+            code (``"XNYS"``, ``"XBOM"``), or ``"XNYS-extended"``, ``"CDS"``, ``"CDS-cross"``, ``"MCX"``.
         overrides: a TOML file of special sessions and closures; it need not exist.
         cache: a folder to keep computed tables in.
 
@@ -61,19 +64,59 @@ def calendar(name: str, overrides: Path | None = None, cache: Path | None = None
     """
     if name == ALWAYS_OPEN.name:
         return ALWAYS_OPEN
-    if name not in _OWN and not _CODE.fullmatch(name):
-        raise UsageError(f"no calendar is called {name!r}; docs/calendars.md lists them")
+    name = official(name)
+    return _built(name, _given(overrides), cache)
+
+
+def official(name: str) -> str:
+    """The calendar's own name.
+
+    >>> official("NSE"), official("24/7")
+    ('XBOM', '24/7')
+
+    Raises:
+        UsageError: no calendar is called so; whether there is one of a market identifier code shows later.
+    """
+    own = MARKETS.get(name, name)
+    if own != ALWAYS_OPEN.name and own not in _OWN and not _CODE.fullmatch(own):
+        raise UsageError(
+            f"no calendar is called {name!r}; write {', '.join(MARKETS)}, 24/7, or see docs/calendars.md"
+        )
+    return own
+
+
+def reasons(name: str, overrides: Path | None = None, cache: Path | None = None) -> dict[date, str]:
+    """Why days differ from ordinary ones, as far as anybody has said: names of holidays, special sessions.
+
+    The arguments and errors are those of :func:`calendar`.
+    """
+    name = official(name)
+    given = _given(overrides)
+    if name == ALWAYS_OPEN.name:
+        return {}
+    base = _DERIVED[name].base if name in _DERIVED else name
+    found: dict[date, str] = {}
+    if name != _WEEKLY:
+        found |= {holiday.day: holiday.name for holiday in table(base, cache).holidays}
+    for layer in (_known(), given):
+        found |= {each.day: each.reason for each in layer.closed if each.calendar in (base, name)}
+        found |= {each.day: each.reason for each in layer.special if each.calendar in (base, name)}
+    return found
+
+
+def _given(overrides: Path | None) -> Overrides:
+    """What the file says, its calendars by their own names."""
     given = NONE if overrides is None else read_overrides(overrides)
     for other in sorted(given.named()):
-        if other not in _OWN and not _CODE.fullmatch(other):
+        if other not in MARKETS and other not in _OWN and not _CODE.fullmatch(other):
             raise SettingsError(f"{overrides}: there is no calendar {other!r}; docs/calendars.md lists them")
-    return _built(name, given, cache)
+    return given.calling(MARKETS)
 
 
 @lru_cache(maxsize=32)
 def _built(name: str, overrides: Overrides, cache: Path | None) -> Calendar:
     if name == _WEEKLY:
-        return from_sessions(name, applied(commodities(), overrides, name, INDIA), None)
+        return from_sessions(name, applied(commodities(), overrides, name, INDIA), None, INDIA)
     derived = _DERIVED.get(name)
     base = derived.base if derived else name
     found = table(base, cache)
@@ -85,7 +128,7 @@ def _built(name: str, overrides: Overrides, cache: Path | None) -> Calendar:
         sessions = applied(sessions, layer, base, zone)
     if derived:
         sessions = applied(derived.hours(sessions), overrides, name, derived.zone)
-    return from_sessions(name, sessions, found.known_until)
+    return from_sessions(name, sessions, found.known_until, zone)
 
 
 @cache

@@ -17,6 +17,8 @@ from barograph.disk import storage_error
 from barograph.errors import DataError, UsageError
 
 _PATIENCE_S = 120.0
+_FORMAT = 2
+"""Of the files in a cache; those of other formats are left alone."""
 
 
 @lru_cache(maxsize=16)
@@ -32,7 +34,7 @@ def table(name: str, cache: Path | None = None) -> Table:
         DataError: the computation failed.
         StorageError: the cache cannot be read or written.
     """
-    file = None if cache is None else cache / f"{name}-{version('exchange_calendars')}.json"
+    file = None if cache is None else cache / f"{name}-{version('exchange_calendars')}-{_FORMAT}.json"
     found = None if file is None else _read(file)
     if found is None:
         found = _compute(name)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -42,7 +43,7 @@ def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         yield Finding("data", "note", f"there is no {settings.data_dir} yet", "barograph demo")
         return
     yield _tape(settings.data_dir / "tape", deep)
-    yield from _lake(settings.data_dir)
+    yield from _tables(settings)
     yield from _simulated(settings)
     yield _leftovers(settings.data_dir)
     yield _locks(settings.data_dir)
@@ -113,9 +114,37 @@ def _tape(tape: Path, deep: bool) -> Finding:
     return Finding("tape", "ok", f"{records:,} records in {len(segments)} segments ({checked})")
 
 
+def _tables(settings: Settings) -> Iterator[Finding]:
+    """The tables, where they are, and how far they reach."""
+    from barograph.cli.commands.status import tape_fields
+    from barograph.store.opening import Location
+
+    try:
+        where = Location.of(settings)
+    except BarographError as error:
+        yield Finding("database", "wrong", str(error), "see the section [database] of the settings")
+        return
+    if where.address is None:
+        findings = list(_lake(settings.data_dir))
+    else:
+        from barograph.cli.database_view import database_findings
+
+        findings = list(database_findings(where))
+    yield from findings
+    if all(finding.state != "wrong" for finding in findings) and findings[0].state == "ok":
+        try:
+            with closing(where.open()) as store:
+                reach, end = store.committed(), tape_fields(settings.data_dir / "tape")["end"]
+        except (BarographError, OSError, ValueError) as error:
+            yield Finding(
+                "reach", "wrong", str(error), "barograph rebuild makes the tables again from the tape"
+            )
+            return
+        yield from _reach(reach, end)
+
+
 def _lake(data: Path) -> Iterator[Finding]:
     from barograph.cli.commands.lake import table_days
-    from barograph.cli.commands.status import tape_fields
     from barograph.store import Lake
 
     if not (data / "lake").is_dir():
@@ -124,11 +153,14 @@ def _lake(data: Path) -> Iterator[Finding]:
     lake = Lake(data / "lake")
     try:
         days = list(table_days(lake))
-        reach, end = lake.committed(), tape_fields(data / "tape")["end"]
+        lake.committed()
     except (BarographError, OSError, ValueError) as error:
         yield Finding("lake", "wrong", str(error), "barograph rebuild makes the tables again from the tape")
         return
     yield Finding("lake", "ok", f"{sum(day['files'] for day in days):,} files can be read")
+
+
+def _reach(reach: int, end: int) -> Iterator[Finding]:
     if reach > end:
         yield Finding(
             "reach",

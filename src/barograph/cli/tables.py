@@ -14,46 +14,82 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from barograph.cli.options import Everywhere
+    from barograph.market import Market
     from barograph.settings import Settings
-    from barograph.store import Lake, Scan, Sql
+    from barograph.store import Lake, Scan
+    from barograph.store.opening import Location, Querying
+    from barograph.store.store import Reader
 
 SHOWN_ROWS = 40
 """Rows of a table on a terminal when nothing else is said."""
 
 
 def lake_of(settings: Settings) -> Lake:
-    """The lake of the data directory.
+    """The lake of the data directory, for what concerns its files.
 
     Raises:
         DataError: there is none yet.
+        UsageError: the tables are in PostgreSQL.
     """
     from barograph.store import Lake
 
-    lake = settings.data_dir / "lake"
-    if not lake.is_dir():
-        raise DataError(
-            f"there are no tables at {lake}; 'barograph replay' makes them from the tape, "
-            "'barograph demo' makes everything"
+    if settings.store != "lake":
+        raise UsageError(
+            "there is no lake: the tables are in PostgreSQL (setting store); "
+            "'barograph db status' tells how they are kept there"
         )
-    return Lake(lake)
+    return Lake(_readable(settings).lake)
 
 
 @contextmanager
-def sql_of(settings: Settings) -> Iterator[Sql]:
-    """A connection for SQL over the lake, within the settings' limits.
+def store_of(settings: Settings) -> Iterator[Reader]:
+    """The tables, wherever the settings say they are.
 
     Raises:
-        DataError: there is no lake yet.
+        DataError: there are none yet.
     """
-    lake = lake_of(settings)
-    from barograph.store import Sql
+    with closing(_readable(settings).open()) as store:
+        yield store
 
+
+def _readable(settings: Settings) -> Location:
+    from barograph.store.opening import Location, has_tables
+
+    where = Location.of(settings)
+    if not has_tables(where):
+        raise DataError(
+            f"there are no tables at {where.lake}; 'barograph replay' makes them from the tape, "
+            "'barograph demo' makes everything"
+        )
+    return where
+
+
+@contextmanager
+def sql_of(settings: Settings) -> Iterator[Querying]:
+    """A connection for SQL over the tables, within the settings' limits.
+
+    Raises:
+        DataError: there are none yet.
+    """
     limit = f"{settings.query.memory_limit_mb}MB"
-    with closing(Sql(lake, limit, settings.query.temp_dir)) as connection:
+    with closing(_readable(settings).sql(limit, settings.query.temp_dir)) as connection:
         yield connection
 
 
-def reader_of(lake: Lake, wanted: Scan) -> pa.RecordBatchReader:
+@contextmanager
+def market_of(settings: Settings) -> Iterator[Market]:
+    """The tables as Python's users have them.
+
+    Raises:
+        DataError: there are none yet.
+    """
+    from barograph.market import connect
+
+    with connect(_readable(settings)) as market:
+        yield market
+
+
+def reader_of(store: Reader, wanted: Scan) -> pa.RecordBatchReader:
     """The rows of a scan, streamed, with their schema even when there are none."""
     import pyarrow as pa
 
@@ -61,7 +97,7 @@ def reader_of(lake: Lake, wanted: Scan) -> pa.RecordBatchReader:
 
     schema = TABLES[wanted.table].schema()
     names = wanted.columns or schema.names
-    return pa.RecordBatchReader.from_batches(pa.schema([schema.field(n) for n in names]), lake.scan(wanted))
+    return pa.RecordBatchReader.from_batches(pa.schema([schema.field(n) for n in names]), store.scan(wanted))
 
 
 def with_rows(reader: pa.RecordBatchReader) -> pa.RecordBatchReader | None:
@@ -72,15 +108,13 @@ def with_rows(reader: pa.RecordBatchReader) -> pa.RecordBatchReader | None:
     return None if first is None else pa.RecordBatchReader.from_batches(reader.schema, chain([first], reader))
 
 
-def require_known(lake: Lake, symbol: str) -> None:
+def require_known(settings: Settings, symbol: str) -> None:
     """Refuse a symbol of which there is nothing at all, with the nearest that there is.
 
     Raises:
         UsageError: nothing was recorded of it.
     """
-    from barograph.market import connect
-
-    with connect(lake.root.parent) as market:
+    with market_of(settings) as market:
         known = set(market.symbols()["symbol"])
     if known and symbol not in known:
         near = difflib.get_close_matches(symbol, known, n=3) or sorted(known)[:10]

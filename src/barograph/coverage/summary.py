@@ -23,9 +23,10 @@ STATES = tuple(State)
 QUERY = """
     SELECT minute, venue, symbol, channel, state, messages, reason FROM coverage
     WHERE minute >= coalesce($1::TIMESTAMPTZ,
-        (SELECT date_trunc('day', max(minute)) FROM coverage) - INTERVAL 6 DAY)
+        (SELECT date_trunc('day', max(minute)) FROM coverage) - INTERVAL '6 days')
       AND minute < coalesce($2::TIMESTAMPTZ, 'infinity'::TIMESTAMPTZ)
-      AND symbol = coalesce($3, symbol) AND venue = coalesce($4, venue) AND channel = coalesce($5, channel)
+      AND symbol = coalesce($3::TEXT, symbol) AND venue = coalesce($4::TEXT, venue)
+      AND channel = coalesce($5::TEXT, channel)
     ORDER BY symbol, venue, channel, minute
 """
 """The rows of a summary; without a beginning, those of the newest seven days."""

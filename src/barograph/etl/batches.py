@@ -13,6 +13,9 @@ from barograph.errors import UsageError
 READ = ("ticks", "quotes", "market_microstructure", "candles")
 """The tables that batches are made of."""
 
+LOOK_BACK_DAYS = 60
+"""Candles further back than this do not say whether one is an outlier."""
+
 
 class Batch(NamedTuple):
     """One symbol's UTC day, the smallest piece of work."""

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from barograph.bars.cleaning import OUTLIER_PCT, WINDOW, Cleaner
-from barograph.bars.settings import BarSettings
+from barograph.bars.cleaning import WINDOW, Cleaner
+from barograph.bars.settings import OUTLIER_PCT, BarSettings
 from barograph.clock import NS_PER_US
 from barograph.rows import Bits, Mask, Quotes, Ticks, columns, none_of
 from barograph.tables import Flag

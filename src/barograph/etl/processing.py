@@ -19,6 +19,7 @@ from barograph.etl.cleaning import LOOKS_BACK, Cleaning, clean, counts
 from barograph.etl.resampling import bars
 from barograph.etl.sources import Source, open_source
 from barograph.etl.written import Record, Written, is_there, keep_record, record_of, write
+from barograph.store.opening import Location
 from barograph.tables import TABLES
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Outcome:
 def process_batch(
     batch_id: str,
     *,
-    data_dir: Path | str = "data",
+    data_dir: Path | str | Location = "data",
     source: Path | str | None = None,
     symbols: Collection[str] | None = None,
     every: Sequence[str] = EVERY,
@@ -90,7 +91,8 @@ def process_batch(
 
     Args:
         batch_id: ``2024-08-08/BTC-USD`` or ``2024-08-08``.
-        data_dir: its ``derived`` folder takes the files unless ``out`` does.
+        data_dir: its ``derived`` folder takes the files unless ``out`` does; a location where recorded
+            data is in a database.
         source: a data directory, Parquet files or a CSV of candles, see ``sources.open_source``.
         symbols: only these.
         every: intervals of the bars, from 1 s to 1 d.
@@ -102,12 +104,12 @@ def process_batch(
         StorageError: the disk said no.
     """
     asked = [parse_batch(batch_id)]
-    job = job_of(Path(data_dir), source, symbols, every, out, how)
+    job = job_of(data_dir, source, symbols, every, out, how)
     return tuple(process(job, batch) for batch in batches_of(job, asked, symbols))
 
 
 def job_of(
-    data_dir: Path,
+    data_dir: Path | str | Location,
     source: Path | str | None,
     symbols: Collection[str] | None,
     every: Sequence[str],
@@ -119,8 +121,9 @@ def job_of(
         raise UsageError("no interval is given; say at least one, such as 5m")
     for interval in every:
         parse_interval(interval)
-    derived = data_dir / "derived" if out is None else Path(out)
-    found = open_source(source, data_dir, derived, symbols)
+    tables = Location.at(data_dir)
+    derived = (tables.data or Path()) / "derived" if out is None else Path(out)
+    found = open_source(source, tables, derived, symbols)
     return Job(found, derived / found.name, tuple(every), how or Cleaning())
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from barograph.clock import DAY_US
 from barograph.errors import UsageError
-from barograph.etl.batches import READ, Batch
+from barograph.etl.batches import LOOK_BACK_DAYS, READ, Batch
 from barograph.store import Lake, Scan
+from barograph.store.opening import Location
 from barograph.store.reading import Day
 from barograph.tables import CANDLES, TABLES
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 DEFAULT_FILE = "btc_price_data.csv"
-LOOK_BACK_DAYS = 60
-"""Candles further back than this do not say whether one is an outlier."""
-
 _CANDLE_FILES = (".csv", ".csv.gz", ".txt", ".txt.gz")
 _PARQUET_FILES = (".parquet", ".pq")
 
@@ -62,7 +60,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class LakeSource:
-    """The tables of a data directory."""
+    """The files of a lake."""
 
     root: Path
 
@@ -110,13 +108,14 @@ class LakeSource:
 
 
 def open_source(
-    given: str | Path | None, data_dir: Path, staging: Path, symbols: Collection[str] | None = None
+    given: str | Path | None, tables: Location, staging: Path, symbols: Collection[str] | None = None
 ) -> Source:
     """The source that ``given`` names.
 
     Args:
         given: a data directory, a Parquet file or a folder of such, a file of candles (CSV, plain or
-            .gz), or None: the tables of ``data_dir``, else ``raw/btc_price_data.csv`` there or here.
+            .gz), or None: ``tables``, else ``raw/btc_price_data.csv`` in their data directory or here.
+        tables: where recorded data is.
         staging: where a CSV file is kept as Parquet.
         symbols: with one and a file that names none, that is the file's symbol; else the file's name is.
 
@@ -127,7 +126,16 @@ def open_source(
     from barograph.etl.files import FileSource
     from barograph.etl.staging import staged
 
-    path = _default(data_dir) if given is None else Path(given)
+    if given is None and tables.address is not None:
+        from barograph.etl.recorded import DatabaseSource
+
+        return DatabaseSource(tables)
+    if "://" in str(given):
+        raise UsageError(
+            'a source is no URL; say store = "postgresql" and its address in barograph.toml or the '
+            "environment, and leave --source away"
+        )
+    path = _default(tables) if given is None else Path(given)
     if (path / "lake").is_dir():
         return LakeSource(path / "lake")
     symbol = next(iter(symbols)) if symbols is not None and len(symbols) == 1 else stem(path)
@@ -164,7 +172,8 @@ def empty(table: str) -> pl.DataFrame:
     return made
 
 
-def _default(data_dir: Path) -> Path:
+def _default(tables: Location) -> Path:
+    data_dir = tables.lake.parent
     if (data_dir / "lake").is_dir():
         return data_dir
     for folder in (data_dir / "raw", Path("raw")):
@@ -180,4 +189,4 @@ def _default(data_dir: Path) -> Path:
 def _told(day: Day) -> str:
     """What names the state of a table's day: how far it is sealed, and the parts that are not in it."""
     parts = ",".join(f"{part.first_pos}-{part.next_pos}" for part in day.parts)
-    return f"{day.day.isoformat()}:{day.footer.upto_pos}/{day.footer.rows}+{parts}"
+    return f"{day.day.isoformat()}:{day.footer.upto_pos}/{day.footer.rows}/{day.footer.edition}+{parts}"

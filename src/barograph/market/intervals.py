@@ -1,4 +1,4 @@
-"""Bars of any interval out of what the lake has: minutes, ticks, or imported candles."""
+"""Bars of any interval out of what a store has: minutes, ticks, or imported candles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from barograph.clock import MINUTE_US, US_PER_S
-from barograph.store import Lake, Scan, read
+from barograph.store import Scan, read
+from barograph.store.store import Reader
 from barograph.tables import CANDLES, MARKET_MICROSTRUCTURE
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ _NOT_IN_CANDLES = (
 )
 
 
-def frame(lake: Lake, wanted: Scan) -> pl.DataFrame:
+def frame(store: Reader, wanted: Scan) -> pl.DataFrame:
     """The rows of a scan as a DataFrame, with the table's columns even when there are none."""
     import polars as pl
 
-    made = pl.from_arrow(read(lake, wanted))
+    made = pl.from_arrow(read(store, wanted))
     assert isinstance(made, pl.DataFrame)
     return made
 
 
-def bars(lake: Lake, wanted: Scan, every: str) -> pl.DataFrame:
+def bars(store: Reader, wanted: Scan, every: str) -> pl.DataFrame:
     """Bars of the interval ``every`` in the time of ``wanted``, a scan of ``market_microstructure``.
 
     Series without recorded bars are filled from candles whose interval divides ``every``.
@@ -56,41 +57,41 @@ def bars(lake: Lake, wanted: Scan, every: str) -> pl.DataFrame:
 
     interval_us = parse_interval(every)
     if interval_us < MINUTE_US:
-        return _within(_from_ticks(lake, _widened(wanted, interval_us), every), wanted)
+        return _within(_from_ticks(store, _widened(wanted, interval_us), every), wanted)
     if interval_us == MINUTE_US:
-        recorded = frame(lake, wanted)
+        recorded = frame(store, wanted)
     else:
-        recorded = _within(_from_minutes(lake, _widened(wanted, interval_us), every), wanted)
-    imported = _within(_from_candles(lake, _widened(wanted, interval_us), every, interval_us), wanted)
+        recorded = _within(_from_minutes(store, _widened(wanted, interval_us), every), wanted)
+    imported = _within(_from_candles(store, _widened(wanted, interval_us), every, interval_us), wanted)
     imported = imported.join(recorded, on=["symbol", "venue"], how="anti")
     if imported.is_empty():
         return recorded
     return pl.concat([recorded, imported]).sort(MARKET_MICROSTRUCTURE.sort)
 
 
-def _from_minutes(lake: Lake, wanted: Scan, every: str) -> pl.DataFrame:
+def _from_minutes(store: Reader, wanted: Scan, every: str) -> pl.DataFrame:
     from barograph.bars.resample import resample
 
-    return resample(frame(lake, wanted), every).sort(MARKET_MICROSTRUCTURE.sort)
+    return resample(frame(store, wanted), every).sort(MARKET_MICROSTRUCTURE.sort)
 
 
-def _from_ticks(lake: Lake, wanted: Scan, every: str) -> pl.DataFrame:
+def _from_ticks(store: Reader, wanted: Scan, every: str) -> pl.DataFrame:
     from barograph.bars.resample import resample_ticks
 
-    ticks = frame(lake, replace(wanted, table="ticks"))
-    quotes = frame(lake, replace(wanted, table="quotes"))
+    ticks = frame(store, replace(wanted, table="ticks"))
+    quotes = frame(store, replace(wanted, table="quotes"))
     if ticks.is_empty() and quotes.is_empty():
         return _empty()
     return resample_ticks(ticks, quotes, every).sort(MARKET_MICROSTRUCTURE.sort)
 
 
-def _from_candles(lake: Lake, wanted: Scan, every: str, interval_us: int) -> pl.DataFrame:
+def _from_candles(store: Reader, wanted: Scan, every: str, interval_us: int) -> pl.DataFrame:
     """Bars of the longest candles that ``every`` is a multiple of; what candles lack is null."""
     import polars as pl
 
     from barograph.bars.resample import resample
 
-    candles = frame(lake, replace(wanted, table=CANDLES.name))
+    candles = frame(store, replace(wanted, table=CANDLES.name))
     candles = candles.filter((interval_us // US_PER_S) % pl.col("interval_s") == 0)
     candles = candles.filter(pl.col("interval_s") == pl.col("interval_s").max().over("symbol", "venue"))
     if candles.is_empty():

@@ -16,7 +16,7 @@ def lazy(table: Table, days: Sequence[Day]) -> pl.LazyFrame:
     """All rows of ``table`` in ``days``, newest versions only, in no promised order."""
     settled = [day.sealed for day in days if day.sealed is not None and not day.parts]
     unsettled = [_unsettled(table, day) for day in days if day.parts]
-    frames = [_files(table, settled)] if settled else []
+    frames = [_present(table, _files(table, settled))] if settled else []
     if table.versioned and unsettled:
         frames.append(_newest(table, pl.concat(unsettled)))
     else:
@@ -42,13 +42,17 @@ def _unsettled(table: Table, day: Day) -> pl.LazyFrame:
     sealed = _files(table, [day.sealed])
     if not table.versioned:
         # Should the day be sealed again before it is read, the parts' rows must not count twice.
-        sealed = sealed.filter(pl.col("tape_pos") < day.footer.upto_pos)
+        sealed = sealed.filter(pl.col("tape_pos") < day.upto_pos)
     return pl.concat([sealed, parts])
 
 
 def _newest(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
     newest = rows.sort(table.version).unique(subset=table.key, keep="last", maintain_order=True)
-    return newest.filter(pl.col(table.withdrawn).is_not_null()) if table.withdrawn else newest
+    return _present(table, newest)
+
+
+def _present(table: Table, rows: pl.LazyFrame) -> pl.LazyFrame:
+    return rows.filter(pl.col(table.withdrawn).is_not_null()) if table.withdrawn else rows
 
 
 def _files(table: Table, paths: Sequence[Path]) -> pl.LazyFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,61 +12,59 @@ import pyarrow as pa
 from barograph.clock import from_us
 from barograph.errors import UsageError
 from barograph.market.intervals import bars, frame, names
+from barograph.market.tables import tables_at
 from barograph.market.times import Moment, moment_us
-from barograph.store import Lake, Scan
-from barograph.store.layout import table_named
-from barograph.tables import COMPLETED_TRADES, POSITIONS, TABLES
+from barograph.store.opening import Location
+from barograph.store.store import Reader, Scan
+from barograph.tables import COMPLETED_TRADES
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from barograph.store.sql import Sql
-
 Names = str | Sequence[str] | None
 """One name, several, or None for all."""
 
-_SYMBOLS = """
-    SELECT symbol, venue, min(ts) AS first, max(ts) AS last FROM (
-        SELECT symbol, venue, ts FROM ticks UNION ALL SELECT symbol, venue, ts FROM quotes
-        UNION ALL SELECT symbol, venue, timestamp FROM market_microstructure
-        UNION ALL SELECT symbol, venue, timestamp FROM candles
-    ) GROUP BY ALL ORDER BY symbol, venue
-"""
 
-
-def connect(path: str | Path = "data", memory_limit: str | None = None) -> Market:
-    """Open the data directory ``path`` for reading, also while it is being recorded into.
+def connect(path: str | Path | Location = "data", memory_limit: str | None = None) -> Market:
+    """Open a data directory, or a database, for reading, also while it is being recorded into.
 
     Args:
-        memory_limit: for SQL, such as ``"2GB"``.
+        path: the data directory, whose tables are its lake; or ``postgresql://user@host/name``, with
+            the password better in libpq's own ``~/.pgpass`` or ``PGPASSWORD``; or a location.
+        memory_limit: for SQL over a lake, such as ``"2GB"``.
 
     Raises:
         UsageError: there is no such directory.
+        SettingsError: a URL of something else, or the drivers for PostgreSQL are not installed.
     """
-    folder = Path(path)
-    if not folder.is_dir():
+    where = Location.at(path)
+    if where.address is None and where.data is not None and not where.data.is_dir():
         raise UsageError(
-            f"no data directory at {folder.absolute()}; make one with `barograph demo`, "
+            f"no data directory at {where.data.absolute()}; make one with `barograph demo`, "
             f"or from recordings with `barograph tape import`"
         )
-    return Market(folder, memory_limit)
+    return Market(where, memory_limit)
 
 
 class Market:
-    """All that was recorded into one data directory. Reads only; every call sees the newest rows.
+    """All that was recorded into one data directory or database. Reads only; a call sees the newest rows.
 
     Times given may be dates, datetimes or ISO 8601 text, UTC where no zone is named, and
     are half-open: ``start`` is in, ``end`` is not. Results are Polars DataFrames, sorted by
     symbol, venue and time; ``.to_pandas()`` makes pandas' of them.
     """
 
-    def __init__(self, path: Path, memory_limit: str | None = None) -> None:
-        self.path = path
-        self._lake = Lake(path / "lake")
-        self._memory_limit = memory_limit
+    def __init__(self, where: Location, memory_limit: str | None = None) -> None:
+        self.where = where
+        self._tables = tables_at(where, memory_limit)
 
     def __repr__(self) -> str:
-        return f"Market({str(self.path)!r})"
+        return f"Market({str(self.where)!r})"
+
+    @property
+    def store(self) -> Reader:
+        """The store behind it, for scans that stream."""
+        return self._tables.store
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +90,7 @@ class Market:
             UsageError: no such interval, or a symbol that was never recorded.
         """
         wanted = _scan("market_microstructure", symbol, venue, start, end)
-        return self._known(bars(self._lake, wanted, every), symbol)
+        return self._known(bars(self.store, wanted, every), symbol)
 
     def ticks(
         self,
@@ -165,31 +162,27 @@ class Market:
 
     def symbols(self) -> pl.DataFrame:
         """Every symbol and venue, with its first and last time: ``symbol, venue, first, last``."""
-        return self.sql(_SYMBOLS)
+        return self._tables.symbols()
 
     def tables(self) -> pl.DataFrame:
         """Every table with its days, files and bytes: ``table, days, first_day, last_day, files, bytes``."""
         import polars as pl
 
-        found = []
-        for name in TABLES:
-            days = self._lake.days(Scan(name))
-            files = [path for day in days for path in day.files]
-            size = sum(file.stat().st_size for file in files if file.exists())
-            ends = (days[0].day, days[-1].day) if days else (None, None)
-            found.append((name, len(days), *ends, len(files), size))
         columns = {"table": pl.String, "days": pl.Int64, "first_day": pl.Date, "last_day": pl.Date}
-        return pl.DataFrame(found, schema={**columns, "files": pl.Int64, "bytes": pl.Int64}, orient="row")
+        schema = {**columns, "files": pl.Int64, "bytes": pl.Int64}
+        return pl.DataFrame(list(self._tables.days()), schema=schema)
 
     def sql(self, query: str, parameters: Sequence[Any] = ()) -> pl.DataFrame:
         """The rows of a query over the tables and the views ``last_prices`` and ``ticks_simple``.
+
+        In DuckDB's words over a data directory, in PostgreSQL's over a database.
 
         Raises:
             UsageError: it is not one statement that reads, or does not make sense.
         """
         import polars as pl
 
-        made = pl.from_arrow(self._sql.query(query, parameters).read_all())
+        made = pl.from_arrow(self._tables.sql.query(query, parameters).read_all())
         assert isinstance(made, pl.DataFrame)
         return made
 
@@ -197,40 +190,24 @@ class Market:
         self, query: str, parameters: Sequence[Any] = (), batch_rows: int = 65_536
     ) -> pa.RecordBatchReader:
         """The rows of a query in record batches, for results that do not fit in memory."""
-        return self._sql.query(query, parameters, batch_rows)
+        return self._tables.sql.query(query, parameters, batch_rows)
 
     def lazy(self, table: str) -> pl.LazyFrame:
         """A table for Polars' lazy queries: it reads what the query needs, nothing else.
 
-        Order is not promised. The files are listed now: collect within minutes, or ask again.
+        Order is not promised. Of a lake the files are listed now: collect within minutes, or ask again. Of
+        a database columns, symbols, venues and times are chosen by the server, other filters applied here.
         """
-        import polars as pl
-
-        from barograph.market.lazy import lazy, lazy_once
-        from barograph.store.traded import positions, trade_files
-
-        if table == COMPLETED_TRADES.name:
-            return lazy_once(COMPLETED_TRADES, trade_files(self._lake.root))
-        if table == POSITIONS.name:
-            return pl.LazyFrame(positions(self._lake.root))
-        return lazy(table_named(table), self._lake.days(Scan(table)))
+        return self._tables.lazy(table)
 
     def close(self) -> None:
         """End queries and remove their temporary files."""
-        opened = self.__dict__.pop("_sql", None)
-        if opened is not None:
-            opened.close()
-
-    @cached_property
-    def _sql(self) -> Sql:
-        from barograph.store.sql import Sql
-
-        return Sql(self._lake, self._memory_limit)
+        self._tables.close()
 
     def _rows(
         self, table: str, symbol: Names, venue: Names, start: Moment | None, end: Moment | None
     ) -> pl.DataFrame:
-        return self._known(frame(self._lake, _scan(table, symbol, venue, start, end)), symbol)
+        return self._known(frame(self.store, _scan(table, symbol, venue, start, end)), symbol)
 
     def _known(self, rows: pl.DataFrame, symbol: Names) -> pl.DataFrame:
         """``rows``, unless a symbol asked for is nowhere in a lake that has any.

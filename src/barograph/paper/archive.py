@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from barograph.clock import day_of
@@ -18,6 +19,9 @@ from barograph.disk import sync_directory
 from barograph.paper.ledger import Ledger
 from barograph.paper.positions import Trade
 from barograph.paper.trade_json import encoded
+
+if TYPE_CHECKING:
+    from barograph.store.opening import Location
 
 FOLDER = "completed-trades"
 """Of the JSON files, below the data directory or a bucket's prefix."""
@@ -68,6 +72,33 @@ def safe_name(symbol: str) -> str:
     return name
 
 
+def archive_of(data: Path, database: Location | None = None) -> Archive:
+    """The archive of the data directory ``data``, whose tables are in ``database`` or, if None, its lake."""
+    return LakeArchive(data) if database is None else DatabaseArchive(data, database)
+
+
+class DatabaseArchive:
+    """An :class:`Archive` whose rows of ``completed_trades`` are in a database, with a JSON file a trade.
+
+    Args:
+        data: the data directory, for the files.
+        database: where the table is.
+    """
+
+    def __init__(self, data: Path, database: Location) -> None:
+        self._data, self._database = data, database
+
+    def put(self, trades: Sequence[Trade]) -> None:
+        """Keep ``trades``, durably; see the protocol."""
+        from barograph.store.traded import table_of
+        from barograph.tables import COMPLETED_TRADES
+
+        _put_files(self._data, trades, self._data / "state")
+        # Trades are rare: a connection of its own for each look needs nobody to keep it alive.
+        with closing(self._database.database()) as store:
+            store.add_trades(table_of(COMPLETED_TRADES.schema(), trades))
+
+
 class LakeArchive:
     """An :class:`Archive` in the data directory: a JSON file a trade, and rows of ``completed_trades``.
 
@@ -84,10 +115,11 @@ class LakeArchive:
 
     def put(self, trades: Sequence[Trade]) -> None:
         """Keep ``trades``, durably; see the protocol."""
+        from barograph.store.layout import temporary_folder
         from barograph.store.traded import add_trades, table_of, tidy_trades
         from barograph.tables import COMPLETED_TRADES
 
-        self._put_files(trades)
+        _put_files(self._data, trades, temporary_folder(self._lake))
         add_trades(self._lake, table_of(COMPLETED_TRADES.schema(), trades))
         before_s = time.time() - self._grace_s
         if not self._begun:
@@ -95,25 +127,26 @@ class LakeArchive:
             self._begun = True
         tidy_trades(self._lake, before_s, days={day_of(trade.exit_ts_us) for trade in trades})
 
-    def _put_files(self, trades: Sequence[Trade]) -> None:
-        from barograph.store.durable import publish, stage, storage_errors, temporary
-        from barograph.store.layout import temporary_folder
 
-        folders: set[Path] = set()
-        with storage_errors("archiving trades below", self._data / FOLDER):
-            for trade in trades:
-                target = self._data / object_name(trade)
-                # Who was killed here may have left a name that no sync has reached.
-                folders.add(target.parent)
-                if not target.exists():
-                    staged = temporary(temporary_folder(self._lake), target.name)
-                    stage(staged, memoryview(encoded(trade)))
-                    publish(staged, target)
-            for folder in folders:
-                sync_directory(folder)
-            if folders:
-                sync_directory(self._data / FOLDER)
-                sync_directory(self._data)
+def _put_files(data: Path, trades: Sequence[Trade], staging: Path) -> None:
+    """A JSON file a trade below ``data``, each whole when it has its name."""
+    from barograph.store.durable import publish, stage, storage_errors, temporary
+
+    folders: set[Path] = set()
+    with storage_errors("archiving trades below", data / FOLDER):
+        for trade in trades:
+            target = data / object_name(trade)
+            # Who was killed here may have left a name that no sync has reached.
+            folders.add(target.parent)
+            if not target.exists():
+                staged = temporary(staging, target.name)
+                stage(staged, memoryview(encoded(trade)))
+                publish(staged, target)
+        for folder in folders:
+            sync_directory(folder)
+        if folders:
+            sync_directory(data / FOLDER)
+            sync_directory(data)
 
 
 class Archivist:

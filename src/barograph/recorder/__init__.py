@@ -10,14 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from barograph.recorder.line import Line, LineSettings
+    from barograph.recorder.line import Line
     from barograph.recorder.replaying import ReplayResult, rebuild, replay
+    from barograph.recorder.shaping import LineSettings
 
 __all__ = ["Line", "LineSettings", "ReplayResult", "rebuild", "replay"]
 
 _HOMES = {
     "Line": "line",
-    "LineSettings": "line",
+    "LineSettings": "shaping",
     "ReplayResult": "replaying",
     "rebuild": "replaying",
     "replay": "replaying",

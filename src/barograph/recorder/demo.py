@@ -22,7 +22,7 @@ from barograph.store import Lake, Scan
 from barograph.tape import TapeWriter, import_recording, list_segments
 
 if TYPE_CHECKING:
-    from barograph.recorder.line import LineSettings
+    from barograph.recorder.shaping import LineSettings
     from barograph.simulator import Market
 
 Stage = Callable[[str, int, int], None]

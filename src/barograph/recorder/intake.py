@@ -13,9 +13,10 @@ import numpy as np
 
 from barograph.anomalies.models.promotion import STREAM as PROMOTIONS
 from barograph.bars import Run
-from barograph.bars.cleaning import OUTLIER_PCT, Cleaner, Recent
+from barograph.bars.cleaning import Cleaner, Recent
 from barograph.bars.dedup import Counts as Dropped
 from barograph.bars.dedup import Deduplicator, Seen
+from barograph.bars.settings import OUTLIER_PCT
 from barograph.feeds import FeedState, names
 from barograph.feeds.registry import feed as find_feed
 from barograph.recorder.instruments import Instruments

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from barograph.anomalies import Detector, DetectorState, RuleSettings
+from barograph.anomalies import Detector, DetectorState
 from barograph.anomalies.models.promotion import STREAM, Promoted, RuleOf, no_models, promotions
-from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarSettings, BarState, Recall
-from barograph.bars.cleaning import OUTLIER_PCT
+from barograph.bars import KERNEL_VERSION, Advance, BarKernel, BarState, Recall
 from barograph.coverage import Ledger, LedgerState
 from barograph.coverage.hours import CalendarOf, OpenHours
 from barograph.recorder.arrow import RunTables
 from barograph.recorder.intake import Intake, IntakeState, kernel_run
+from barograph.recorder.shaping import LineSettings
 from barograph.records import Kind, Records
 from barograph.snapshot import pack, unpack
 from barograph.tables import Flag
@@ -32,18 +32,6 @@ if TYPE_CHECKING:
 
 RULES_VERSION = "rules-1"
 """``anomalies.model_version`` of what the rules find."""
-
-
-class LineSettings(msgspec.Struct, frozen=True):
-    """What shapes rows. A change of any of it needs ``barograph rebuild``."""
-
-    bars: BarSettings = BarSettings()
-    outlier_pct: float = OUTLIER_PCT
-    rules: RuleSettings = RuleSettings()
-
-    def shape(self) -> bytes:
-        """All of it but what only bounds the memory, to be compared with what tables were made with."""
-        return msgspec.json.encode((self.bars.rules, self.outlier_pct, self.rules))
 
 
 class Counts(msgspec.Struct):

@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 
 from barograph.recorder.instruments import Instruments
 from barograph.rows import ABSENT, Quotes, Ticks, columns
-from barograph.store import Scan, Store
+from barograph.store import Scan
 from barograph.store.arrays import numbers, one, values
 from barograph.store.selection import Selection
+from barograph.store.store import Reader
 from barograph.tables import TABLES
 
 
@@ -33,7 +34,7 @@ class StoreRecall:
         uncommitted: rows of the run from ``upto`` on that the store does not hold yet.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reader) -> None:
         self._store = store
         self.instruments = Instruments()
         self.upto = 0

@@ -8,55 +8,24 @@ again, cut at the same places, and finds them there already.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
-from barograph.anomalies.models.registry import Registry
 from barograph.bars import KERNEL_VERSION
-from barograph.calendars import Calendar, calendar
-from barograph.disk import Lock
 from barograph.errors import SettingsError, TapeCorrupt
 from barograph.log import get_logger
 from barograph.recorder.checkpoint import Checkpoints
-from barograph.recorder.line import Line, LineSettings, LineState
+from barograph.recorder.line import Line, LineState
+from barograph.recorder.places import Places
 from barograph.recorder.recall import StoreRecall
+from barograph.recorder.shaping import LineSettings
 from barograph.records import Records
 from barograph.snapshot import unpack
 from barograph.tape import TapeReader
 
 log = get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where the line reads and writes."""
-
-    tape: Path
-    lake: Path
-    state: Path
-
-    @classmethod
-    def of(cls, data: Path) -> Places:
-        """Those of the data directory ``data``."""
-        return cls(data / "tape", data / "lake", data / "state")
-
-    def calendar(self, name: str) -> Calendar:
-        """The calendar called ``name``, with the special days of ``calendars.toml`` in the data directory."""
-        data = self.tape.parent
-        return calendar(name, data / "calendars.toml", data / "state" / "calendars")
-
-    @property
-    def models(self) -> Registry:
-        """The trained models of the data directory."""
-        return Registry.of(self.tape.parent)
-
-    def lock(self) -> Lock:
-        """One writer of the tables at a time."""
-        return Lock(self.state / "line.lock", f"the tables beside {self.state} are being written")
 
 
 def resume(settings: LineSettings, places: Places, recall: StoreRecall, committed: int) -> Line:

@@ -1,12 +1,32 @@
-"""From the settings' sections to what shapes rows."""
+"""What shapes rows, and how the settings' sections say it.
+
+Light: a process that only hands it on (the recorder whose tables are made in another one) does not
+load the compiler for it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from barograph.anomalies.settings import RuleSettings
+from barograph.bars.settings import OUTLIER_PCT, BarSettings
+
 if TYPE_CHECKING:
-    from barograph.recorder.line import LineSettings
     from barograph.settings import Settings
+
+
+class LineSettings(msgspec.Struct, frozen=True):
+    """What shapes rows. A change of any of it needs ``barograph rebuild``."""
+
+    bars: BarSettings = BarSettings()
+    outlier_pct: float = OUTLIER_PCT
+    rules: RuleSettings = RuleSettings()
+
+    def shape(self) -> bytes:
+        """All of it but what only bounds the memory, to be compared with what tables were made with."""
+        return msgspec.json.encode((self.bars.rules, self.outlier_pct, self.rules))
 
 
 def line_settings(settings: Settings) -> LineSettings:
@@ -15,10 +35,6 @@ def line_settings(settings: Settings) -> LineSettings:
     Raises:
         SettingsError: two settings that do not go together.
     """
-    from barograph.anomalies import RuleSettings
-    from barograph.bars import BarSettings
-    from barograph.recorder.line import LineSettings
-
     bars = settings.bars
     return LineSettings(
         bars=BarSettings(

@@ -40,8 +40,8 @@ def warm() -> None:
 def _use_them_all() -> None:
     """A small tape through the whole line: closing, revising, letting go, recalling."""
     from barograph.bars import BarSettings
-    from barograph.recorder.line import LineSettings
     from barograph.recorder.replaying import replay
+    from barograph.recorder.shaping import LineSettings
     from barograph.records import Kind, Stream
     from barograph.simulator import Market, frames
     from barograph.tape import TapeWriter

@@ -23,6 +23,7 @@ from barograph.strategies.strategy import Strategy
 
 if TYPE_CHECKING:
     from barograph.research.data import Source
+    from barograph.store.opening import Location
 
 Changes = Callable[[Plan], Plan]
 """What a step wants otherwise than the step before."""
@@ -43,7 +44,7 @@ class Surroundings:
         results: the place of its files.
         folder: where ``raw/btc_price_data.csv`` is looked for, before the current directory.
         ledger: of trials.
-        data_dir: for the source ``lake``.
+        data_dir: for the source ``lake``, or where else the tables are.
         workers: threads; None: one a processor.
         progress: told what is going on, what is done, and what there is.
         now_us: when this is, for the ledger.
@@ -52,7 +53,7 @@ class Surroundings:
     results: Results
     ledger: Ledger
     folder: Path | None = None
-    data_dir: Path | None = None
+    data_dir: Path | Location | None = None
     workers: int | None = None
     progress: Callable[[str, int, int], None] = unseen
     now_us: int = 0

@@ -261,8 +261,17 @@ class RecordSection(Section):
     seal_after_s: float = Field(
         default=3600.0, ge=0, description="A day of the lake is sealed so long after its end."
     )
+    close_grace_s: float = Field(
+        default=300.0,
+        ge=0,
+        description="How long after the last close `--until session-close` goes on recording.",
+    )
     shutdown_s: float = Field(default=10.0, gt=0, description="Time that a clean end may take.")
     disk_low_mb: int = Field(default=1024, ge=0, description="Less free space than this raises an alarm.")
+    second_process: bool = Field(
+        default=True,
+        description="Make the tables in a process of their own, on another core; false saves memory.",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Where metrics and health are served.")
     metrics_port: int | None = Field(
         default=None,

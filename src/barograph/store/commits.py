@@ -15,7 +15,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -55,6 +55,12 @@ def holds(path: Path, first_pos: int, next_pos: int) -> bool:
 
 def append(path: Path, first_pos: int, next_pos: int) -> None:
     """Add an entry after the last whole one, durably. Only the lake's one writer may call it."""
+    extend(path, [(first_pos, next_pos)])
+
+
+def extend(path: Path, ranges: Sequence[tuple[int, int]]) -> None:
+    """Add entries, which ascend, after the last whole one, durably."""
+    added = b"".join(_ENTRY.pack(*each, _check(*each)) for each in ranges)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _opened(path) as entries:
         whole = len(entries) * _ENTRY.size
@@ -62,7 +68,7 @@ def append(path: Path, first_pos: int, next_pos: int) -> None:
     with path.open("ab", buffering=0) as file:
         file.truncate(whole)
         try:
-            _write_whole(file, _ENTRY.pack(first_pos, next_pos, _check(first_pos, next_pos)))
+            _write_whole(file, added)
             sync_data(file.fileno())
         except OSError:
             file.truncate(whole)
@@ -71,8 +77,8 @@ def append(path: Path, first_pos: int, next_pos: int) -> None:
         sync_directory(path.parent)
 
 
-def _write_whole(file: io.FileIO, entry: bytes) -> None:
-    if file.write(entry) != len(entry):
+def _write_whole(file: io.FileIO, entries: bytes) -> None:
+    if file.write(entries) != len(entries):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from barograph.disk import storage_error, sync_data
 
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL}
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL}
 _numbers = itertools.count()
 
 
@@ -69,5 +69,5 @@ def link(path: Path, other: Path) -> None:
         other.unlink(missing_ok=True)
         os.link(path, other)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise

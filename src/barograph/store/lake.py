@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from barograph.clock import DAY_US, Clock, SystemClock, day_of
+from barograph.clock import Clock, SystemClock, day_of
 from barograph.disk import Lock, sync_directory
-from barograph.errors import DataError, UsageError
-from barograph.store import commits, compaction, durable
-from barograph.store.arrays import mask, values
+from barograph.errors import StorageBusy, UsageError
+from barograph.store import absorbing, commits, compaction, durable, lineage, snapshots, taking_over
 from barograph.store.compaction import Compacted
+from barograph.store.dividing import by_day, check_schema
 from barograph.store.layout import (
+    absorbing_path,
     commit_log,
     hot_days,
     hot_folder,
@@ -36,15 +36,15 @@ from barograph.store.layout import (
     table_named,
     temporary_folder,
 )
-from barograph.store.parquet import encoded, null_columns
+from barograph.store.parquet import encoded
 from barograph.store.reading import Day, days, footer_at, scan
 from barograph.store.sealing import Sealed, seal, sweep
 from barograph.store.selection import Selection
-from barograph.store.store import Commit, Scan
+from barograph.store.store import Absorbed, Commit, Reader, Scan
+from barograph.store.traded import add_trades
 from barograph.tables import TABLES, Table
 
 _ORDER = ("ticks", "quotes", "candles", "rejects", "market_microstructure", "anomalies", "coverage")
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 _Piece = tuple[Table, date, pa.Table]
 
@@ -105,6 +105,50 @@ class Lake:
         with durable.storage_errors("reading the commits of", self.root):
             return commits.committed(commit_log(self.root))
 
+    def lineage(self) -> str:
+        """The name of this content, given with the first commit; empty: nothing yet."""
+        return lineage.origin(self.root).name
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Reader]:
+        """One state of all tables, which stays as it is for as long as it is held.
+
+        Raises:
+            StorageBusy: rows of another store are coming in.
+        """
+        self._name_if_old()
+        with snapshots.held(self.root) as taken:
+            yield taken
+
+    def absorb(self, table: str, rows: Iterable[pa.RecordBatch]) -> Absorbed:
+        """Put rows in by key; see ``Absorbing.absorb``. They go into the days' sealed files.
+
+        Until :meth:`take_over` is called, a lake that has committed nothing of its own refuses commits.
+        """
+        chosen = table_named(table)
+        with durable.storage_errors("absorbing into", self.root), self._writing(), self._sealing():
+            if self.committed() <= lineage.origin(self.root).taken:
+                self._mark_absorbing()
+            return absorbing.absorb(self.root, chosen, rows)
+
+    def take_over(self, lineage: str, commits: Sequence[tuple[int, int]]) -> None:
+        """Count as the content called ``lineage``, committed in these ranges; see ``Absorbing.take_over``."""
+        with durable.storage_errors("taking over into", self.root), self._writing():
+            taking_over.take_over(self.root, lineage, commits)
+            self._floor = None if self._floor is None else self.committed()
+
+    def clear(self) -> None:
+        """Remove all rows, commits and the lineage. Completed trades, which no tape made, stay."""
+        with durable.storage_errors("clearing", self.root), self._writing(), self._sealing():
+            self._mark_absorbing()
+            taking_over.clear(self.root)
+            self._floor = None if self._floor is None else 0
+            self._named.clear()
+
+    def add_trades(self, rows: pa.Table) -> None:
+        """Put completed trades in, durably; those that are there already stay as they are."""
+        add_trades(self.root, rows)
+
     def scan(self, wanted: Scan) -> Iterable[pa.RecordBatch]:
         """Rows in the table's sort order, newest version of each key only, streamed."""
         return scan(self.root, Selection.of(wanted))
@@ -148,6 +192,7 @@ class Lake:
 
     def sweep(self, grace_s: float = GRACE_S) -> int:
         """Delete hot parts sealed longer than ``grace_s`` ago and what dead writers left; how many files."""
+        snapshots.sweep(self.root)
         with self._sealing():
             return sweep(self.root, self._clock.now_ns() / 1e9 - grace_s)
 
@@ -180,10 +225,44 @@ class Lake:
         with durable.storage_errors("sealing in", self.root), sealer:
             yield
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """The writer's lock, which is kept if we have it already."""
+        had = self._floor is not None
+        self._writer.acquire()
+        try:
+            yield
+        finally:
+            if not had:
+                self._writer.release()
+
+    def _mark_absorbing(self) -> None:
+        path = absorbing_path(self.root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        sync_directory(path.parent)
+
+    def _name_if_old(self) -> None:
+        """Give a lake from before there were lineages its name."""
+        if self.lineage() or not self.committed():
+            return
+        try:
+            with self._writing():
+                lineage.begin(self.root)
+        except StorageBusy:
+            return  # its writer gives it one
+
     def _open_for_writing(self) -> int:
         """Take the writer's lock and clear away what a killed writer left half-done."""
         if self._floor is None:
             self._writer.acquire()
+            if absorbing_path(self.root).exists():
+                self._writer.release()
+                raise UsageError(
+                    f"{self.root} has not all the rows of the backups that it was being filled from; run the "
+                    "same `barograph restore` or `barograph sync` to its end before recording into it"
+                )
+            lineage.begin(self.root)
             self._floor = self.committed()
             for table in TABLES.values():
                 for day in hot_days(self.root, table):
@@ -205,10 +284,13 @@ class Lake:
             for table in TABLES.values()
             for day in sealed_days(self.root, table)
         ]
-        return max((footer_at(path, table).upto_pos for path, table in files if path.exists()), default=0)
+        reach = (footer_at(path, table).upto_pos for path, table in files if path.exists())
+        return max(reach, default=lineage.origin(self.root).taken)
 
     def _has(self, commit: Commit, table: Table, day: date) -> bool:
         """Whether a part of a known commit is there: by itself, in a larger part or in a sealed file."""
+        if commit.next_pos <= lineage.origin(self.root).taken:
+            return True
         path = part_path(self.root, table, day, commit.first_pos, commit.next_pos)
         if path.exists():
             return True
@@ -259,31 +341,6 @@ def _pieces(commit: Commit) -> Iterator[_Piece]:
         rows = commit.tables.get(name)
         if rows is not None and rows.num_rows:
             table = TABLES[name]
-            _check_schema(table, rows)
-            for day, part in _by_day(table, rows):
+            check_schema(table, rows)
+            for day, part in by_day(table, rows):
                 yield table, day, part
-
-
-def _check_schema(table: Table, rows: pa.Table) -> None:
-    if not rows.schema.equals(table.schema()):
-        raise UsageError(
-            f"rows for {table.name} are not in its schema: {rows.schema} instead of {table.schema()}"
-        )
-    nulls = null_columns(rows, table)
-    if nulls:
-        raise DataError(f"rows for {table.name} have null in {', '.join(nulls)}, which may not be null")
-
-
-def _by_day(table: Table, rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
-    time_us = values(rows.column(table.time))
-    numbers = time_us // DAY_US
-    for number in np.unique(numbers).tolist():
-        try:
-            day = date.fromordinal(_EPOCH_ORDINAL + number)
-        except (ValueError, OverflowError):
-            raise DataError(
-                f"a row of {table.name} is stamped {number} days after 1970-01-01, which no calendar has; "
-                f"its feed must reject such a time"
-            ) from None
-        mine = numbers == number
-        yield day, rows if mine.all() else rows.filter(mask(mine))

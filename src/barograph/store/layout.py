@@ -4,9 +4,12 @@
 
     lake/<table>/date=YYYY-MM-DD/<table>.parquet                              sealed
     lake/.hot/<table>/date=YYYY-MM-DD/<first_pos:016d>-<next_pos:016d>.parquet  hot parts
-    lake/.hot/<table>/sealed/YYYY-MM-DD-<upto_pos:016d>.parquet               links to sealed files
+    lake/.hot/<table>/sealed/YYYY-MM-DD-<upto_pos:016d>[-<edition>].parquet   links to sealed files
     lake/.hot/<table>/arrange.lock                                            who rearranges its parts
     lake/.hot/commits.log                                                     what is committed
+    lake/.hot/lineage                                                         how the content is called
+    lake/.hot/absorbing                                                       another store's rows come in
+    lake/.hot/snapshots/<name>/                                               states that are being read
     lake/.hot/tmp/                                                            being written
     lake/completed_trades/date=YYYY-MM-DD/<count>-<digest>.parquet            see ``store.traded``
     state/ledger.sqlite                                                       the ledger of paper trading
@@ -60,6 +63,21 @@ def commit_log(root: Path) -> Path:
     return root / ".hot" / "commits.log"
 
 
+def lineage_path(root: Path) -> Path:
+    """The file that names the lake's content."""
+    return root / ".hot" / "lineage"
+
+
+def absorbing_path(root: Path) -> Path:
+    """The file that is there while another store's rows have not all come."""
+    return root / ".hot" / "absorbing"
+
+
+def snapshots_folder(root: Path) -> Path:
+    """Where states lie that somebody is reading."""
+    return root / ".hot" / "snapshots"
+
+
 def ledger_path(root: Path) -> Path:
     """The ledger of paper trading, beside the lake in the data directory."""
     return root.parent / "state" / "ledger.sqlite"
@@ -80,9 +98,13 @@ def sealed_path(root: Path, table: Table, day: date) -> Path:
     return root / table.name / f"date={day.isoformat()}" / f"{table.name}.parquet"
 
 
-def link_path(root: Path, table: Table, day: date, upto_pos: int) -> Path:
-    """The lasting name of the sealed file that holds a day up to ``upto_pos``."""
-    return link_folder(root, table) / f"{day.isoformat()}-{upto_pos:016d}.parquet"
+def link_path(root: Path, table: Table, day: date, upto_pos: int, edition: str = "") -> Path:
+    """The lasting name of the sealed file that holds a day up to ``upto_pos``.
+
+    ``edition`` tells files apart that hold a day up to the same position.
+    """
+    name = f"{day.isoformat()}-{upto_pos:016d}{f'-{edition}' if edition else ''}.parquet"
+    return link_folder(root, table) / name
 
 
 def link_folder(root: Path, table: Table) -> Path:

@@ -11,11 +11,12 @@ from barograph.store.runs import Key, Run
 from barograph.tables import Table
 
 
-def merge(runs: Sequence[Run], table: Table) -> Iterator[pa.Table]:
-    """All rows of ``runs`` in the table's order, newest versions only, without those taken back.
+def merge(runs: Sequence[Run], table: Table, withdrawn: bool = False) -> Iterator[pa.Table]:
+    """All rows of ``runs`` in the table's order, newest versions only.
 
-    Rows that sort equal come in the order of ``runs``. A run is loaded when its bound is
-    reached: a symbol's year of days is read one day after the other.
+    Those that were taken back are left out unless ``withdrawn``. Rows that sort equal come in
+    the order of ``runs``. A run is loaded when its bound is reached: a symbol's year of days is
+    read one day after the other.
     """
     while True:
         frontier = _frontier(runs)
@@ -24,7 +25,8 @@ def merge(runs: Sequence[Run], table: Table) -> Iterator[pa.Table]:
         pieces = [run.take_upto(frontier) for run in runs if run.block is not None]
         pieces = [piece for piece in pieces if piece.num_rows]
         rows = pieces[0] if len(pieces) == 1 else ordered(pa.concat_tables(pieces), table)
-        rows = present(rows, table)
+        if not withdrawn:
+            rows = present(rows, table)
         if rows.num_rows:
             yield rows
 

@@ -39,6 +39,7 @@ QUICK_ROWS = 8_192
 
 _UPTO = "barograph.upto_pos"
 _VERSION = "barograph.schema_version"
+_EDITION = "barograph.edition"
 _REMEDY = "make it again from the tape with `barograph rebuild`"
 
 
@@ -49,11 +50,13 @@ class Footer:
     Attributes:
         upto_pos: a sealed file contains all rows made from records before it; 0 in a part.
         current: its columns are exactly those of today's schema.
+        edition: tells files of a day apart that hold the same positions: rows of another store came.
     """
 
     upto_pos: int
     current: bool
     rows: int
+    edition: str = ""
 
 
 @cache
@@ -83,12 +86,15 @@ def written_quickly_as(table: Table) -> dict[str, Any]:
 
 
 @contextmanager
-def writing(sink: Any, table: Table, level: int, upto_pos: int) -> Iterator[pq.ParquetWriter]:
-    """A writer of ``table`` into ``sink``, whose footer will say ``upto_pos``."""
+def writing(
+    sink: Any, table: Table, level: int, upto_pos: int, edition: str = ""
+) -> Iterator[pq.ParquetWriter]:
+    """A writer of ``table`` into ``sink``, whose footer will say ``upto_pos`` and ``edition``."""
     options = written_as(table, level) if level else written_quickly_as(table)
     with pq.ParquetWriter(sink, table.schema(), **options) as writer:
         yield writer
-        writer.add_key_value_metadata({_UPTO: str(upto_pos), _VERSION: str(SCHEMA_VERSION)})
+        about = {_UPTO: str(upto_pos), _VERSION: str(SCHEMA_VERSION)}
+        writer.add_key_value_metadata(about | ({_EDITION: edition} if edition else {}))
 
 
 def encoded(table: Table, rows: pa.Table) -> pa.Buffer:
@@ -99,7 +105,9 @@ def encoded(table: Table, rows: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def write(path: Path, table: Table, level: int, upto_pos: int, blocks: Iterable[pa.Table]) -> int:
+def write(
+    path: Path, table: Table, level: int, upto_pos: int, blocks: Iterable[pa.Table], edition: str = ""
+) -> int:
     """Write blocks of rows to a new file in even row groups, and sync it; how many rows.
 
     No more than a row group and a block is in memory.
@@ -108,7 +116,7 @@ def write(path: Path, table: Table, level: int, upto_pos: int, blocks: Iterable[
     rows = 0
     pending: list[pa.Table] = []
     with path.open("wb") as file:
-        with writing(file, table, level, upto_pos) as writer:
+        with writing(file, table, level, upto_pos, edition) as writer:
             for block in blocks:
                 rows += block.num_rows
                 pending = _write_whole_groups(writer, [*pending, block], group)
@@ -162,7 +170,8 @@ def footer(file: pq.ParquetFile, path: Path, table: Table) -> Footer:
             _fit(schema.field(index).type, column, path)
     about = file.metadata.metadata or {}
     current = schema.remove_metadata().equals(table.schema())
-    return Footer(int(about.get(_UPTO.encode(), b"0")), current, file.metadata.num_rows)
+    upto_pos, edition = about.get(_UPTO.encode(), b"0"), about.get(_EDITION.encode(), b"")
+    return Footer(int(upto_pos), current, file.metadata.num_rows, edition.decode())
 
 
 def conformed(rows: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:

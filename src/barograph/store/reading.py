@@ -29,11 +29,12 @@ from barograph.store.layout import (
     sealed_days,
     sealed_path,
 )
+from barograph.store.lineage import origin
 from barograph.store.merge import merge
 from barograph.store.parquet import Footer, footer, opened, reading
 from barograph.store.runs import Replaced, Run, SortedFile, hot_runs
 from barograph.store.selection import Selection
-from barograph.store.store import Scan, Store
+from barograph.store.store import Reader, Scan
 from barograph.tables import Table
 
 _ATTEMPTS = 20
@@ -49,12 +50,14 @@ class Day:
     Attributes:
         sealed: the sealed file, if there is one, and what its footer says.
         parts: committed hot parts that the sealed file does not contain, in the tape's order.
+        upto_pos: the sealed file has all rows of the day made from records before it.
     """
 
     day: date
     sealed: Path | None
     footer: Footer
     parts: list[Part]
+    upto_pos: int = 0
 
     @property
     def files(self) -> list[Path]:
@@ -65,15 +68,15 @@ class Day:
 _NO_FILE = Footer(upto_pos=0, current=True, rows=0)
 
 
-def read(store: Store, wanted: Scan) -> pa.Table:
+def read(store: Reader, wanted: Scan) -> pa.Table:
     """All rows of a scan as one table, with its schema even when there are none."""
     selection = Selection.of(wanted)
     schema = pa.schema([selection.table.schema().field(name) for name in selection.columns])
     return pa.Table.from_batches(list(store.scan(wanted)), schema=schema)
 
 
-def scan(root: Path, wanted: Selection) -> Iterator[pa.RecordBatch]:
-    """The wanted rows in the table's order, streamed.
+def scan(root: Path, wanted: Selection, upto: int | None = None) -> Iterator[pa.RecordBatch]:
+    """The wanted rows in the table's order, streamed; ``upto`` as for :func:`days`.
 
     Raises:
         StoreCorrupt: a file cannot be read.
@@ -81,8 +84,10 @@ def scan(root: Path, wanted: Selection) -> Iterator[pa.RecordBatch]:
     """
     with ExitStack() as stack:
         try:
-            for rows in merge(_runs(root, wanted, stack), wanted.table):
-                yield from rows.select(list(wanted.columns)).combine_chunks().to_batches()
+            for rows in merge(_runs(root, wanted, stack, upto), wanted.table, wanted.withdrawn):
+                chosen = wanted.recent(rows).select(list(wanted.columns))
+                if chosen.num_rows:
+                    yield from chosen.combine_chunks().to_batches()
         except Replaced as error:
             raise StorageBusy(
                 f"{error} while more than {_HELD_FILES} days were read; run it again"
@@ -109,15 +114,19 @@ def days(root: Path, wanted: Selection, upto: int | None = None) -> list[Day]:
 
 def _days(root: Path, wanted: Selection, limit: int) -> list[Day]:
     table = wanted.table
+    taken = origin(root).taken
     reached = [day for day in hot_days(root, table) if wanted.reaches(day)]
     hot = {day: _committed_parts(root, table, day, limit) for day in reached}
     sealed = {day for day in sealed_days(root, table) if wanted.reaches(day)}
     found = []
     for day in sorted(sealed.union(hot)):
         path, about = _sealed(root, table, day)
-        newer = [part for part in hot.get(day, []) if about.upto_pos < part.next_pos]
+        upto_pos = max(about.upto_pos, taken)
+        newer = [part for part in hot.get(day, []) if upto_pos < part.next_pos]
+        if wanted.from_pos is not None:
+            newer = [part for part in newer if wanted.from_pos < part.next_pos]
         if path is not None or newer:
-            found.append(Day(day, path, about, newer))
+            found.append(Day(day, path, about, newer, upto_pos))
     return found
 
 
@@ -146,17 +155,17 @@ def _sealed(root: Path, table: Table, day: date) -> tuple[Path | None, Footer]:
     path = sealed_path(root, table, day)
     try:
         about = footer_at(path, table)
-        link = link_path(root, table, day, about.upto_pos)
+        link = link_path(root, table, day, about.upto_pos, about.edition)
         return (link if link.exists() and link.samefile(path) else path), about
     except FileNotFoundError:
         return None, _NO_FILE
 
 
-def _runs(root: Path, wanted: Selection, stack: ExitStack) -> list[Run]:
+def _runs(root: Path, wanted: Selection, stack: ExitStack, upto: int | None) -> list[Run]:
     """The runs to merge; files that are read later are held open."""
     for _ in range(_ATTEMPTS):
         try:
-            return _opened(days(root, wanted), wanted, stack)
+            return _opened(days(root, wanted, upto), wanted, stack)
         except FileNotFoundError:
             continue  # sealed and swept, or sealed again, since it was listed
     raise _always_replaced(root, wanted)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from barograph.disk import sync_directory
 from barograph.store import durable, runs
@@ -69,15 +71,40 @@ def seal(root: Path, table: Table, day: date) -> Sealed | None:
 
 
 def _sealed(root: Path, table: Table, found: Day, upto_pos: int) -> Sealed:
+    with ExitStack() as stack:
+        # What was taken back stays in the file: a backup of what is new has to tell of it.
+        blocks = merge(runs_of(root, table, found, stack), table, withdrawn=True)
+        sealed = put(root, table, found, upto_pos, blocks)
+    assert sealed is not None
+    return sealed
+
+
+def put(
+    root: Path,
+    table: Table,
+    found: Day,
+    upto_pos: int,
+    blocks: Iterable[pa.Table],
+    edition: str = "",
+    worth: Callable[[], bool] = lambda: True,
+) -> Sealed | None:
+    """Write a day's rows and put them in the place of ``found``, by one rename.
+
+    Args:
+        blocks: all rows of the day, sorted.
+        edition: must differ where a file up to the same position was there before.
+        worth: asked when all is written; False leaves what is there as it is.
+    """
     day = found.day
     target = sealed_path(root, table, day)
-    lasting = link_path(root, table, day, upto_pos)
+    lasting = link_path(root, table, day, upto_pos, edition)
     path = durable.temporary(temporary_folder(root), target.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with ExitStack() as stack:
-            sorted_runs = _runs(root, table, found, stack)
-            rows = write(path, table, SEALED_LEVEL, upto_pos, merge(sorted_runs, table))
+        rows = write(path, table, SEALED_LEVEL, upto_pos, blocks, edition)
+        if not worth():
+            path.unlink()
+            return None
         size = path.stat().st_size
         durable.link(path, lasting)
         durable.publish(path, target)
@@ -124,7 +151,8 @@ def _delete(paths: Iterable[Path], before_s: float) -> int:
     return len(doomed)
 
 
-def _runs(root: Path, table: Table, day: Day, stack: ExitStack) -> list[Run]:
+def runs_of(root: Path, table: Table, day: Day, stack: ExitStack) -> list[Run]:
+    """All that a day holds as sorted runs, the sealed file first; ``stack`` ends what they need."""
     wanted = Selection.everything(table)
 
     def spill() -> Path:

@@ -18,6 +18,8 @@ from barograph.store.layout import table_named
 from barograph.store.store import Scan
 from barograph.tables import Table
 
+_POS = "tape_pos"
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -33,6 +35,8 @@ class Selection:
     chosen: dict[str, tuple[str, ...]]
     start_us: int | None
     end_us: int | None
+    from_pos: int | None = None
+    withdrawn: bool = False
 
     @classmethod
     def of(cls, scan: Scan) -> Selection:
@@ -48,7 +52,7 @@ class Selection:
         for name in (*columns, *filters):
             if name not in table.names:
                 raise UsageError(f"{table.name} has no column {name!r}; it has: {', '.join(table.names)}")
-        return cls(table, columns, filters, scan.start_us, scan.end_us)
+        return cls(table, columns, filters, scan.start_us, scan.end_us, scan.from_pos or None, scan.withdrawn)
 
     @classmethod
     def everything(cls, table: Table) -> Selection:
@@ -65,6 +69,7 @@ class Selection:
         """The columns to read: those wanted and those that order, version and filter rows."""
         table = self.table
         working = {*table.sort, *table.key, *table.version, *self.chosen, table.time, table.withdrawn}
+        working |= {_POS}
         return tuple(name for name in table.names if name in working or name in self.columns)
 
     def reaches(self, day: date) -> bool:
@@ -88,11 +93,24 @@ class Selection:
             mask = pc.and_(mask, other)
         return rows.filter(mask)
 
+    def recent(self, rows: pa.Table) -> pa.Table:
+        """The rows made from the wanted position on.
+
+        Of newest versions only: what is filtered before would let an older version through.
+        """
+        if self.from_pos is None:
+            return rows
+        return rows.filter(pc.greater_equal(rows.column(_POS), one(self.from_pos, pa.int64())))
+
     def may_be_in(self, group: pq.RowGroupMetaData) -> bool:
         """Whether the row group's statistics leave room for a wanted row."""
         for name, only in self.chosen.items():
             low, high = _extremes(group, name)
             if low is not None and not any(low <= value <= high for value in only):
+                return False
+        if self.from_pos is not None:
+            newest = _extremes(group, _POS)[1]
+            if newest is not None and newest < self.from_pos:
                 return False
         low, high = _extremes(group, self.table.time)
         if low is None:

@@ -82,6 +82,8 @@ def table_sql(table: Table, days: Sequence[Day]) -> str:
     selects = _from_files(table, settled)
     unsettled = [select for day in days if day.parts for select in _unsettled(table, day)]
     hot = _from_files(table, [part.path for day in days for part in day.parts])
+    if table.withdrawn:
+        selects = [f"{select} WHERE {_quoted(table.withdrawn)} IS NOT NULL" for select in selects]
     if table.versioned and (unsettled or hot):
         selects.append(_newest(table, [*unsettled, *hot]))
     else:
@@ -106,7 +108,7 @@ def _unsettled(table: Table, day: Day) -> list[str]:
     if table.versioned:
         return [select]
     # Should the day be sealed again before it is read, the parts' rows must not count twice.
-    return [f"{select} WHERE tape_pos < {day.footer.upto_pos}"]
+    return [f"{select} WHERE tape_pos < {day.upto_pos}"]
 
 
 def _newest(table: Table, selects: Sequence[str]) -> str:

@@ -17,15 +17,22 @@ a manifest, which the next ``prune`` removes.
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+from datetime import UTC, datetime
+from typing import Literal, get_args
 
 import msgspec
 
+from barograph.clock import from_us, to_us
 from barograph.errors import DataError
+from barograph.store.own import OwnTable as OwnTable  # noqa: PLC0414 - found here by who makes manifests
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+TAPE = "tape"
 Kind = Literal["hourly-raw", "daily", "weekly"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_MOMENT = "%Y-%m-%dT%H%M%SZ"
 
 
 class File(msgspec.Struct, frozen=True):
@@ -42,25 +49,6 @@ class File(msgspec.Struct, frozen=True):
     sha256: str
     table: str = ""
     rows: int = 0
-
-
-class OwnTable(msgspec.Struct, frozen=True):
-    """A user's own table in the database.
-
-    Attributes:
-        name: ``schema.table``.
-        time_column: what its rows are chosen by, ``since <= time_column < until``.
-        columns: names and PostgreSQL's types, in order.
-        key: its primary key's columns; empty if it has none.
-        since, until: ISO 8601, the chosen stretch; None is no bound.
-    """
-
-    name: str
-    time_column: str
-    columns: tuple[tuple[str, str], ...]
-    key: tuple[str, ...] = ()
-    since: str | None = None
-    until: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,17 +88,49 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.kind}/{self.id}"
 
     @property
+    def path(self) -> str:
+        """Where its manifest lies on its shelf."""
+        return f"{self.folder}/{MANIFEST}"
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds all rows, so that it can be restored by itself."""
+        return self.kind != "hourly-raw" and self.follows is None
+
+    @property
+    def contents(self) -> dict[str, File]:
+        """Every file that it names, by its path on the shelf."""
+        inside = (*self.files, *((self.checkpoint,) if self.checkpoint else ()))
+        found = {f"{self.folder}/{file.path}": file for file in inside}
+        return found | {file.path: file for file in self.tape}
+
+    @property
     def rows(self) -> int:
         """How many rows it holds."""
         return sum(file.rows for file in self.files)
 
 
+def moment_id(us: int) -> str:
+    """The id of a backup of this moment, microseconds UTC, to the second.
+
+    >>> moment_id(1_763_634_600_000_000)
+    '2025-11-20T103000Z'
+    """
+    return f"{from_us(us):{_MOMENT}}"
+
+
+def moment_us(id: str) -> int:  # noqa: A002 - it is called so everywhere
+    """The moment that an id names, microseconds UTC.
+
+    Raises:
+        ValueError: it is no id of a backup.
+    """
+    return to_us(datetime.strptime(id, _MOMENT).replace(tzinfo=UTC))
+
+
 def encoded(manifest: Manifest) -> bytes:
     """The manifest as it is written: JSON with a checksum of itself on a second line."""
-    import hashlib
-
-    body = msgspec.json.encode(manifest)
-    return body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n"
+    return _with_checksum(msgspec.json.encode(manifest))
 
 
 def decoded(raw: bytes, where: str) -> Manifest:
@@ -119,10 +139,8 @@ def decoded(raw: bytes, where: str) -> Manifest:
     Raises:
         DataError: it is damaged, or of a format that this version does not know.
     """
-    import hashlib
-
-    body, _, check = raw.partition(b"\n")
-    if check.strip() != hashlib.sha256(body).hexdigest().encode():
+    body = raw.partition(b"\n")[0]
+    if raw != _with_checksum(body):  # the whole of it: a changed line end is a changed byte too
         raise DataError(f"{where} is damaged: its checksum does not fit; take another backup")
     try:
         manifest = msgspec.json.decode(body, type=Manifest)
@@ -133,3 +151,7 @@ def decoded(raw: bytes, where: str) -> Manifest:
             f"{where} has format {manifest.format}, this version reads {FORMAT}; use a newer Barograph"
         )
     return manifest
+
+
+def _with_checksum(body: bytes) -> bytes:
+    return body + b"\n" + hashlib.sha256(body).hexdigest().encode() + b"\n"

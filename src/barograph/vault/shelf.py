@@ -12,10 +12,15 @@ from barograph.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A file on a shelf."""
+    """A file on a shelf.
+
+    Attributes:
+        modified_us: when it was put there, by the shelf's own clock; microseconds UTC.
+    """
 
     path: str
     bytes: int
+    modified_us: int = 0
 
 
 class Shelf(Protocol):
@@ -44,6 +49,15 @@ class Shelf(Protocol):
 
     def get_bytes(self, path: str) -> bytes:
         """The same for a small file's content."""
+        ...
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """A file's content in pieces of a few MB, for who only looks at it.
+
+        Raises:
+            DataError: there is no such file.
+            StorageError: it could not be read to its end; trying again may help.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[Item]:

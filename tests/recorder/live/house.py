@@ -31,6 +31,7 @@ QUICK = {
     "record.backoff_max_s": 0.2,
     "record.stale_after_s": 2.0,
     "bars.allowed_lateness_s": 0.0,
+    "record.second_process": False,
 }
 """Settings that make waits short."""
 

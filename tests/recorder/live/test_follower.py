@@ -20,7 +20,7 @@ from barograph.recorder.line import Line
 from barograph.recorder.live import follower as module
 from barograph.recorder.live.follower import Findings, Follower, Pace
 from barograph.recorder.live.journal import Journal
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
 from barograph.records import Records
 from barograph.store import Commit, Scan
 from barograph.store.lake import Lake

@@ -61,7 +61,7 @@ def test_given_all_is_well_then_every_answer_says_so_and_a_closed_market_is_well
 
 def test_given_a_dead_tables_thread_then_healthz_says_no_and_readyz_does_not_care() -> None:
     healthz, readyz = ask(view_of(well(), alive=False), "/healthz", "/readyz")
-    assert healthz[:2] == (503, {"alive": False, "reasons": ["the tables thread has ended"]})
+    assert healthz[:2] == (503, {"alive": False, "reasons": ["nobody sees to the tables"]})
     assert readyz[0] == 200
 
 

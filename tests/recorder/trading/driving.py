@@ -9,7 +9,7 @@ from barograph.paper.dip import Dip
 from barograph.paper.ledger import Ledger
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade
-from barograph.recorder.line import LineSettings
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.assembling import Recorded, last_word, parts_of
 from barograph.recorder.trading.beginning import begin
 from barograph.recorder.trading.control import applied

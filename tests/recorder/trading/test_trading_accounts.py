@@ -13,7 +13,7 @@ from barograph.errors import UsageError
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.recorder import replay
 from barograph.recorder.checkpoint import Checkpoints
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
 from barograph.recorder.trading.assembling import Recorded, assemble
 from barograph.recorder.trading.bar_part import BarPart
 from barograph.recorder.trading.beginning import at_present, at_start, begun

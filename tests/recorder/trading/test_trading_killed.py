@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from barograph.paper.ledgers.sqlite import SqliteLedger
-from barograph.recorder.line import LineSettings
 from barograph.recorder.live.statusfile import read_status, status_path
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.figures import read_figures
 from barograph.recorder.trading.reconciling import reconcile
 from barograph.store.layout import ledger_path

@@ -20,7 +20,7 @@ from barograph.store.store import Scan
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from barograph.store.store import Store
+    from barograph.store.store import Reader
 
 _STORED = (
     "timestamp",
@@ -64,7 +64,7 @@ class Rows(NamedTuple):
         return len(self.ts_us)
 
 
-def read_rows(store: Store, wanted: Wanted) -> Rows:
+def read_rows(store: Reader, wanted: Wanted) -> Rows:
     """The features of stored minutes, the newest revision of each.
 
     ``LOOKBACK`` minutes before ``start_us`` are read too, so that the first rows are compared
@@ -99,7 +99,7 @@ def read_rows(store: Store, wanted: Wanted) -> Rows:
     return Rows(venues, symbols, np.concatenate(starts), np.concatenate(rows), digest.hexdigest())
 
 
-def _histories(store: Store, wanted: Wanted) -> list[tuple[tuple[str, str], Ints, Table]]:
+def _histories(store: Reader, wanted: Wanted) -> list[tuple[tuple[str, str], Ints, Table]]:
     """Minutes and values of each venue's symbol, in the order of names."""
     import pyarrow as pa
 

@@ -20,17 +20,19 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from barograph.anomalies.models.card import VERSION_DIGITS, Card, as_text, read_card, sealed
-from barograph.anomalies.models.model import Model, decoded
 from barograph.anomalies.models.promotion import Promoted
-from barograph.anomalies.models.rule import ModelRule
 from barograph.disk import sync_directory
 from barograph.errors import DataError, UsageError
 from barograph.store.durable import publish, stage, storage_errors, temporary
+
+if TYPE_CHECKING:
+    from barograph.anomalies.models.model import Model
+    from barograph.anomalies.models.rule import ModelRule
 
 CARD = "card.json"
 TEXT = "card.md"
@@ -158,6 +160,9 @@ class Registry:
         Raises:
             DataError: it is not there, or has been changed.
         """
+        # Judging is compiled; who only looks for promotions does not load the compiler.
+        from barograph.anomalies.models.model import decoded
+
         return decoded(self.file(reference, MODEL), str(self._path(reference) / MODEL))
 
     def file(self, reference: Reference, name: str) -> bytes:
@@ -234,6 +239,8 @@ class Registry:
                 f"the tape names {reference} with another digest than {self._path(reference)} has; put the "
                 "right folder back from a backup"
             )
+        from barograph.anomalies.models.rule import ModelRule
+
         return ModelRule(str(reference), self.model(reference))
 
 

@@ -20,7 +20,7 @@ from barograph.anomalies.models.registry import ESTIMATOR, MODEL, Reference, Reg
 from barograph.clock import from_us
 from barograph.errors import DataError, UsageError
 from barograph.rows import Floats
-from barograph.store.store import Store
+from barograph.store.store import Reader
 
 if TYPE_CHECKING:
     from sklearn.ensemble import IsolationForest  # type: ignore[import-untyped]
@@ -38,7 +38,7 @@ DEFAULTS = Parameters(trees=100, samples=4_096, share=0.005, seed=0)
 
 
 def train(
-    store: Store,
+    store: Reader,
     registry: Registry,
     wanted: Wanted,
     parameters: Parameters = DEFAULTS,

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from barograph.cli.commands import read
 from barograph.cli.options import DEFAULTS, Options, Words, split
 from barograph.cli.output import write_object, write_records
-from barograph.cli.tables import SHOWN_ROWS, lake_of, tell_left_out
+from barograph.cli.tables import SHOWN_ROWS, store_of, tell_left_out
 from barograph.cli.times import iso_ns, moment_us
 from barograph.cli.verbs import VERBS
 from barograph.clock import NS_PER_US, from_us
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from barograph.anomalies.models.card import Card
     from barograph.anomalies.models.model import Model
     from barograph.settings import Settings
-    from barograph.store import Lake
 
 
 def train(  # noqa: PLR0913 - a flag is a parameter
@@ -68,12 +67,12 @@ def train(  # noqa: PLR0913 - a flag is a parameter
     from barograph.cli.progress import progress
 
     settings = common.settings()
-    lake, registry = _places(settings)
-    with progress("training", quiet=common.quiet):
+    registry = _registry(settings)
+    with store_of(settings) as store, progress("training", quiet=common.quiet):
         reference = trained(
-            lake,
+            store,
             registry,
-            _wanted(lake, symbols, start, end),
+            _wanted(settings, symbols, start, end),
             Parameters(trees, samples, share, seed),
             name or model,
         )
@@ -121,10 +120,11 @@ def score(
     rows
         Rows shown on a terminal; 0 shows all.
     """
-    lake, registry = _places(common.settings())
+    settings = common.settings()
+    registry = _registry(settings)
     reference = _chosen(registry, model)
     version = registry.model(reference)
-    found = _minutes(lake, version, symbols, start, end)
+    found = _minutes(settings, version, symbols, start, end)
     made = list(_scored(found, version, all))
     names = ["ts", "venue", "symbol", "score", "threshold", *version.features]
     form = common.form(csv)
@@ -205,11 +205,12 @@ def drift(
     from barograph.anomalies.models import drift as measured
     from barograph.clock import MINUTE_US
 
-    lake, registry = _places(common.settings())
+    settings = common.settings()
+    registry = _registry(settings)
     reference = _chosen(registry, model)
     version, card = registry.model(reference), registry.card(reference)
     later = start or from_us(card.last_us + MINUTE_US).isoformat()
-    made = measured(card, version, _minutes(lake, version, symbols, later, end))
+    made = measured(card, version, _minutes(settings, version, symbols, later, end))
     rows = [each._asdict() | {"verdict": each.verdict} for each in made.features]
     told = {
         "model": str(reference),
@@ -234,10 +235,6 @@ def _registry(settings: Settings) -> Registry:
     return Registry.of(settings.data_dir)
 
 
-def _places(settings: Settings) -> tuple[Lake, Registry]:
-    return lake_of(settings), _registry(settings)
-
-
 def _chosen(registry: Registry, text: str | None) -> Reference:
     """The version meant, the promoted one where none is named."""
     if text is not None:
@@ -248,20 +245,23 @@ def _chosen(registry: Registry, text: str | None) -> Reference:
     return registry.find(promoted.version)
 
 
-def _wanted(lake: Lake, symbols: list[str] | None, start: str | None, end: str | None) -> Any:
+def _wanted(settings: Settings, symbols: list[str] | None, start: str | None, end: str | None) -> Any:
     from barograph.anomalies.models import Wanted
     from barograph.cli.tables import require_known
 
     chosen = split(symbols)
     for symbol in chosen:
-        require_known(lake, symbol)
+        require_known(settings, symbol)
     return Wanted(chosen or None, moment_us(start, "--start"), moment_us(end, "--end"))
 
 
-def _minutes(lake: Lake, model: Model, symbols: list[str] | None, start: str | None, end: str | None) -> Rows:
+def _minutes(
+    settings: Settings, model: Model, symbols: list[str] | None, start: str | None, end: str | None
+) -> Rows:
     from barograph.anomalies.models import read_rows
 
-    return read_rows(lake, _wanted(lake, symbols or list(model.symbols), start, end))
+    with store_of(settings) as store:
+        return read_rows(store, _wanted(settings, symbols or list(model.symbols), start, end))
 
 
 def _scored(found: Rows, model: Model, every: bool) -> Iterator[dict[str, Any]]:

@@ -46,7 +46,7 @@ def demo(*, tape: Path | None = None, feed: str | None = None, common: Options =
     if (tape is None) != (feed is None):
         raise UsageError("--tape and --feed go together: whose frames are in the recording?")
     data = common.data or FOLDER
-    settings = common.settings(Flag("data_dir", data, "--data"))
+    settings = common.settings(Flag("data_dir", data, "--data"), Flag("store", "lake", "demo"))
     fresh = not (data / "lake").exists()
     with stages(quiet=common.quiet) as stage:
         if tape is None or feed is None:

@@ -61,11 +61,12 @@ def run(
     from barograph.etl.batches import parse_batch
     from barograph.etl.processing import batches_of, job_of
     from barograph.etl.running import run as run_batches
+    from barograph.store.opening import Location
 
     settings = common.settings()
     asked = [parse_batch(text) for text in batch or ()]
     intervals = [each.strip() for each in every.split(",") if each.strip()]
-    job = job_of(settings.data_dir, source, symbols, intervals, out, _cleaning(settings))
+    job = job_of(Location.of(settings), source, symbols, intervals, out, _cleaning(settings))
     found = batches_of(job, asked, symbols)
     with progress("cleaning", quiet=common.quiet) as report:
         outcomes = run_batches(job, found, workers=workers, cluster=cluster, progress=report)

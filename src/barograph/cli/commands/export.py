@@ -8,7 +8,7 @@ from typing import Literal
 
 from barograph.cli.options import DEFAULTS, Options
 from barograph.cli.output import write_object
-from barograph.cli.tables import lake_of, reader_of
+from barograph.cli.tables import reader_of, store_of
 from barograph.cli.times import moment_us
 
 
@@ -51,11 +51,12 @@ def export(
         start_us=moment_us(start, "--start"),
         end_us=moment_us(end, "--end"),
     )
-    reader = reader_of(lake_of(common.settings()), wanted)
-    if str(out) == "/dev/stdout":
-        write_rows(reader, sys.stdout.buffer, format)
-        return
-    rows = write_rows(reader, out, format)
+    with store_of(common.settings()) as store:
+        reader = reader_of(store, wanted)
+        if str(out) == "/dev/stdout":
+            write_rows(reader, sys.stdout.buffer, format)
+            return
+        rows = write_rows(reader, out, format)
     write_object(
         {"table": table, "rows": rows, "out": str(out), "bytes": out.stat().st_size}, as_json=common.json
     )

@@ -24,10 +24,13 @@ _SHOWN = (
 )
 _ORDER = ("strategy", "venue", "symbol", "entry_ts", "entry_id")
 _LAST_PRICES = """
-    SELECT venue, symbol, arg_max(price, timestamp) AS price, max(timestamp) AS ts
-    FROM market_microstructure
-    WHERE price IS NOT NULL AND timestamp >= $1 AND list_contains($2, symbol)
-    GROUP BY venue, symbol
+    SELECT m.venue, m.symbol, m.price, m.timestamp AS ts
+    FROM market_microstructure m
+    JOIN (
+        SELECT venue, symbol, max(timestamp) AS timestamp FROM market_microstructure
+        WHERE price IS NOT NULL AND timestamp >= $1::timestamptz AND symbol = ANY($2::text[])
+        GROUP BY venue, symbol
+    ) AS newest ON newest.venue = m.venue AND newest.symbol = m.symbol AND newest.timestamp = m.timestamp
 """
 
 
@@ -79,15 +82,19 @@ def _held(seconds: float | None) -> str | None:
 
 def _recorded(settings: Settings, held: list[Position]) -> dict[tuple[str, str], _Price]:
     """The last recorded price of what is held, by venue and symbol; no minute before the entries is read."""
-    if not held or not (settings.data_dir / "lake").is_dir():
+    from barograph.store.opening import Location, has_tables
+
+    where = Location.of(settings)
+    if not held or not has_tables(where):
         return {}
     from barograph.cli.tables import sql_of
 
     first_us = min(one.entry_ts_us for one in held)
-    parameters = [from_us(first_us - first_us % MINUTE_US), sorted({one.symbol for one in held})]
     with sql_of(settings) as connection:
+        parameters = [from_us(first_us - first_us % MINUTE_US), sorted({one.symbol for one in held})]
         rows = connection.query(_LAST_PRICES, parameters).read_all().to_pylist()
-    return {(row["venue"], row["symbol"]): _Price(row["price"], to_us(row["ts"]), "lake") for row in rows}
+    origin = "lake" if where.address is None else "database"
+    return {(row["venue"], row["symbol"]): _Price(row["price"], to_us(row["ts"]), origin) for row in rows}
 
 
 def _price(item: Item, one: Position, recorded: dict[tuple[str, str], _Price]) -> _Price | None:

@@ -23,7 +23,7 @@ def query(
     rows: int = SHOWN_ROWS,
     common: Options = DEFAULTS,
 ) -> None:
-    """Run SQL over the tables: one statement that reads, in DuckDB's words.
+    """Run SQL over the tables: one statement that reads, in the words of DuckDB, or of PostgreSQL.
 
     Tables: ticks, quotes, market_microstructure, anomalies, candles, rejects, and the views
     ticks_simple and last_prices. Times are UTC.

@@ -8,10 +8,11 @@ from barograph.cli.options import DEFAULTS, Everywhere, Options
 from barograph.cli.output import write_batches
 from barograph.cli.tables import (
     SHOWN_ROWS,
-    lake_of,
+    market_of,
     reader_of,
     require_known,
     sql_of,
+    store_of,
     tell_left_out,
     with_rows,
 )
@@ -20,7 +21,7 @@ from barograph.clock import from_us
 
 _ANOMALIES = """
     SELECT ts, venue, symbol, kind, score, threshold, model_version, detail FROM anomalies
-    WHERE symbol = coalesce($1, symbol) AND kind = coalesce($2, kind)
+    WHERE symbol = coalesce($1::text, symbol) AND kind = coalesce($2::text, kind)
     ORDER BY ts, symbol, venue, kind
 """
 
@@ -34,7 +35,7 @@ _SYMBOLS = """
         UNION ALL
         SELECT symbol, venue, 0, count(*), min(timestamp), max(timestamp)
         FROM candles GROUP BY symbol, venue
-    )
+    ) AS series
     GROUP BY symbol, venue ORDER BY symbol, venue
 """
 
@@ -120,12 +121,14 @@ def _rows_of(
         start_us=moment_us(start, "--start"),
         end_us=moment_us(end, "--end"),
     )
-    lake = lake_of(common.settings())
-    found = with_rows(reader_of(lake, wanted))
-    if found is None:
-        require_known(lake, symbol)
-        found = reader_of(lake, wanted)
-    tell_left_out(write_batches(found, common.form(csv), rows=rows), common)
+    settings = common.settings()
+    with store_of(settings) as store:
+        found = with_rows(reader_of(store, wanted))
+        if found is None:
+            require_known(settings, symbol)
+            found = reader_of(store, wanted)
+        left = write_batches(found, common.form(csv), rows=rows)
+    tell_left_out(left, common)
 
 
 def bars(
@@ -159,12 +162,8 @@ def bars(
     rows
         Rows shown on a terminal; 0 shows all.
     """
-    from barograph.market import connect
-
     first_us, end_us = moment_us(start, "--start"), moment_us(end, "--end")
-    settings = common.settings()
-    lake_of(settings)
-    with connect(settings.data_dir) as market:
+    with market_of(common.settings()) as market:
         made = market.bars(symbol, every, _moment(first_us), _moment(end_us), venue)
     tell_left_out(write_batches(made.to_arrow().to_reader(), common.form(csv), rows=rows), common)
 

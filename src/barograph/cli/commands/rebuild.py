@@ -22,14 +22,16 @@ def rebuild(*, yes: bool = False, dry_run: bool = False, common: Options = DEFAU
     dry_run
         Only say what would be done.
     """
+    from barograph.store.opening import Location
     from barograph.tape import TapeReader
 
     settings = common.settings()
+    where = Location.of(settings)
     reader = TapeReader(settings.data_dir / "tape")
     plan = {
         "tape": str(reader.path),
         "records": reader.end - reader.begin,
-        "replaces": str(settings.data_dir / "lake"),
+        "replaces": str(where.lake if where.address is None else where),
     }
     if dry_run:
         write_object({"dry_run": True, **plan}, as_json=common.json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from barograph.cli.options import DEFAULTS, Everywhere, Options, Words, split
 from barograph.cli.output import write_object
@@ -32,6 +32,8 @@ def record(
     symbols: Words = None,
     metrics_port: int | None = None,
     duration: str | None = None,
+    until: Literal["session-close"] | None = None,
+    market: str | None = None,
     common: Options = DEFAULTS,
 ) -> int:
     """Record live feeds: every frame onto the tape, the tables a second behind.
@@ -50,13 +52,19 @@ def record(
         Serve /metrics, /healthz and /readyz there (setting record.metrics_port); 0 takes a free port.
     duration
         End by itself after so long: 90s, 10m, 6h.
+    until
+        session-close: end by itself after today's last session of the markets that are recorded (and
+        record.close_grace_s more); end at once, with code 0, on a day without one.
+    market
+        Whose sessions --until session-close means, instead of the recorded markets' own: NSE, BSE, NYSE,
+        NASDAQ, or a name of docs/calendars.md.
     """
-    from barograph.recorder.live.memory import one_allocator
+    from barograph.recorder.live.hours import UntilClose
+    from barograph.recorder.live.recorder import Recorder
     from barograph.settings import Flag
 
-    one_allocator()  # Before the recorder loads Arrow.
-    from barograph.recorder.live.recorder import Recorder
-
+    if market and until is None:
+        raise UsageError("--market says whose close ends the recording; it needs --until session-close")
     flags: list[Flag] = []
     if feed:
         flags.append(Flag("record.feeds", split(feed), "--feed"))
@@ -66,7 +74,10 @@ def record(
         flags.append(_symbols(split(feed), split(symbols)))
     common = common.at_info()
     recorder = Recorder(common.settings(*flags), reread=lambda: _read(common, flags))
-    stats = recorder.run(span_s(duration, "--duration") if duration else None)
+    closing = UntilClose(market) if until else None
+    stats = recorder.run(span_s(duration, "--duration") if duration else None, closing)
+    if recorder.not_begun is not None:
+        common.remark(f"nothing to record: {recorder.not_begun}")
     write_object(_summary(stats), as_json=common.json)
     return recorder.exit_code
 

@@ -34,11 +34,13 @@ def bring_up(settings: Settings, common: Everywhere) -> ReplayResult:
     """Replay with a progress bar."""
     from barograph import recorder
     from barograph.recorder.shaping import line_settings
+    from barograph.store.opening import Location
 
     with progress("replaying", quiet=common.quiet) as report:
         return recorder.replay(
             settings.data_dir,
             line_settings(settings),
+            tables=Location.of(settings),
             stride_records=settings.replay.stride_records,
             progress=report,
         )
@@ -48,11 +50,13 @@ def rebuild_tables(settings: Settings, common: Everywhere) -> ReplayResult:
     """Rebuild with a progress bar."""
     from barograph import recorder
     from barograph.recorder.shaping import line_settings
+    from barograph.store.opening import Location
 
     with progress("rebuilding", quiet=common.quiet) as report:
         return recorder.rebuild(
             settings.data_dir,
             line_settings(settings),
+            tables=Location.of(settings),
             stride_records=settings.replay.stride_records,
             progress=report,
         )

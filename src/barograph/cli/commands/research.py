@@ -337,6 +337,7 @@ def _around(at: Place, common: Common) -> Iterator[Surroundings]:
     from barograph.research.files import Directory
     from barograph.research.preparing import Surroundings
     from barograph.research.trials import Ledger
+    from barograph.store.opening import Location
 
     if at.workers is not None and at.workers < 1:
         raise UsageError(f"--workers is {at.workers}; it must be 1 or more")
@@ -346,7 +347,7 @@ def _around(at: Place, common: Common) -> Iterator[Surroundings]:
             results=Directory(at.out),
             ledger=Ledger(at.ledger or settings.data_dir / "trials"),
             folder=at.out,
-            data_dir=settings.data_dir,
+            data_dir=Location.of(settings),
             workers=at.workers,
             progress=stage,
             now_us=time.time_ns() // 1_000,

@@ -56,12 +56,13 @@ def check(
     from barograph.research.data import load
     from barograph.research.lookahead import POINTS
     from barograph.research.lookahead import check as check_it
+    from barograph.store.opening import Location
     from barograph.strategies.families.python import frame
     from barograph.strategies.families.python import load as load_function
 
     settings = common.settings()
     found = load_function(function)
-    prices = load(data, symbol, data_dir=settings.data_dir).prices
+    prices = load(data, symbol, data_dir=Location.of(settings)).prices
     given = frame(prices.take(slice(-bars, None) if bars > 0 else slice(None)))
     with progress("checking", quiet=common.quiet) as report:
         made = check_it(

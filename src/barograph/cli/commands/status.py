@@ -17,6 +17,7 @@ from barograph.errors import DataError
 
 if TYPE_CHECKING:
     from barograph.recorder.live.statusfile import Reading
+    from barograph.settings import Settings
 
 EVERY_S = 1.0
 
@@ -32,14 +33,15 @@ def status(*, watch: bool = False, common: Options = DEFAULTS) -> None:
     watch
         Look at the recorder again each second, until interrupted; one line a feed in a pipe.
     """
-    data = common.settings().data_dir
+    settings = common.settings()
+    data = settings.data_dir
     if not data.is_dir():
         raise DataError(f"there is no data directory {data}; 'barograph demo' makes one")
     if watch:
         _watch(data, as_json=common.json)
         return
     reading = _reading(data)
-    fields = _fields(data, reading)
+    fields = _fields(settings, reading)
     behind = fields["records_behind"]
     if common.json:
         write_object(fields, as_json=True)
@@ -49,18 +51,19 @@ def status(*, watch: bool = False, common: Options = DEFAULTS) -> None:
         common.remark("the tables are behind the tape; 'barograph replay' brings them up")
 
 
-def _fields(data: Path, reading: Reading | None) -> dict[str, Any]:
+def _fields(settings: Settings, reading: Reading | None) -> dict[str, Any]:
     from barograph.cli.status_view import as_fields, disk_fields
 
+    data = settings.data_dir
     tape = tape_fields(data / "tape")
-    tables = _table_fields(data / "lake")
+    tables = _table_fields(settings)
     reach = tables.pop("reach")
     free = shutil.disk_usage(data).free
     return {
         "data": str(data),
         "tape": tape,
         "tables_reach": reach,
-        "records_behind": max(tape["end"] - reach, 0),
+        "records_behind": None if reach is None else max(tape["end"] - reach, 0),
         "disk": disk_fields(free, reading.status if reading is not None else None),
         "recorder": as_fields(reading),
         **tables,
@@ -144,8 +147,16 @@ def tape_fields(tape: Path) -> dict[str, Any]:
     }
 
 
-def _table_fields(lake: Path) -> dict[str, Any]:
+def _table_fields(settings: Settings) -> dict[str, Any]:
     """How far the tables reach, and days, files, bytes and rows of each."""
+    from barograph.store.opening import Location
+
+    where = Location.of(settings)
+    if where.address is not None:
+        from barograph.cli.database_view import database_fields
+
+        return database_fields(where)
+    lake = where.lake
     if not lake.is_dir():
         return {"reach": 0}
     from barograph.store import Lake

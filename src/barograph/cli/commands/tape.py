@@ -244,7 +244,7 @@ def _require_limits(days: float | None, gb: float | None) -> None:
 @contextmanager
 def _no_rebuild(data: Path) -> Iterator[None]:
     """Keep a rebuild, which needs the whole tape, from running beside us."""
-    from barograph.recorder.resuming import Places
+    from barograph.recorder.places import Places
 
     lock = Places.of(data).lock() if (data / "state").is_dir() else None
     try:
@@ -265,12 +265,13 @@ def _no_rebuild(data: Path) -> Iterator[None]:
 def _pruned(settings: Settings, days: float | None, gb: float | None, *, dry_run: bool) -> Pruned:
     from barograph.recorder.live.retention import held_position, prune
     from barograph.recorder.shaping import line_settings
+    from barograph.store.opening import Location
 
     return prune(
         settings.data_dir / "tape",
         keep_days=days,
         keep_gb=gb,
-        held_pos=held_position(settings.data_dir, line_settings(settings)),
+        held_pos=held_position(settings.data_dir, line_settings(settings), Location.of(settings)),
         now_ns=time.time_ns(),
         dry_run=dry_run,
     )

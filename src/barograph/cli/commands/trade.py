@@ -165,8 +165,10 @@ def _process(settings: Settings, name: str | None) -> TradingProcess:
     from barograph.cli.trading import plan_of
     from barograph.recorder.shaping import line_settings
     from barograph.recorder.trading.process import TradingProcess
+    from barograph.store.opening import Location
 
-    return TradingProcess(settings.data_dir, line_settings(settings), plan_of(settings, name))
+    plan, tables = plan_of(settings, name), Location.of(settings)
+    return TradingProcess(settings.data_dir, line_settings(settings), plan, tables=tables)
 
 
 def _needs_tape(settings: Settings) -> None:
@@ -311,6 +313,7 @@ def reconcile(*, common: Options = DEFAULTS) -> int:
 
     from barograph.recorder.shaping import line_settings
     from barograph.recorder.trading.reconciling import reconcile as compare
+    from barograph.store.opening import Location
 
     settings = common.settings()
     _needs_tape(settings)
@@ -318,7 +321,8 @@ def reconcile(*, common: Options = DEFAULTS) -> int:
         if ledger is None:
             raise DataError("there is nothing to reconcile")
         with progress("trading again", quiet=common.quiet) as report:
-            found = compare(settings.data_dir, ledger, line_settings(settings), report)
+            tables = Location.of(settings)
+            found = compare(settings.data_dir, ledger, line_settings(settings), report, tables)
     _write_report(found, msgspec.to_builtins, common)
     return DataError.exit_code if found.differences else 0
 

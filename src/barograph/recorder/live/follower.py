@@ -20,13 +20,15 @@ from barograph.clock import NS_PER_S, NS_PER_US, Clock
 from barograph.errors import BarographError, StorageError
 from barograph.log import get_logger
 from barograph.recorder.checkpoint import Checkpoints
-from barograph.recorder.line import Line, LineSettings
+from barograph.recorder.line import Line
 from barograph.recorder.live.stats import TablesStats
+from barograph.recorder.live.tables.behind import Pace
+from barograph.recorder.places import Places
 from barograph.recorder.recall import StoreRecall
-from barograph.recorder.resuming import Places, resume, runs, with_open_minutes
+from barograph.recorder.resuming import resume, runs, with_open_minutes
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.warming import warm
 from barograph.records import Records
-from barograph.settings.tree import RecordSection
 from barograph.snapshot import pack
 from barograph.store import Commit, Store
 from barograph.tape import TapeReader
@@ -59,26 +61,6 @@ class Appended(Protocol):
     def wait_beyond(self, pos: int, timeout_s: float) -> bool:
         """Wait until records beyond ``pos`` are appended; whether there are."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How the follower goes; see the settings of ``record``."""
-
-    commit_interval_s: float
-    step_records: int
-    checkpoint_interval_s: float
-    stale_after_s: float
-
-    @classmethod
-    def of(cls, record: RecordSection) -> Pace:
-        """The pace that the settings ask for."""
-        return cls(
-            record.commit_interval_s,
-            record.step_records,
-            record.checkpoint_interval_s,
-            record.stale_after_s,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +182,8 @@ class Follower:
         """From the checkpoint on, for as long as it goes well."""
         recall = StoreRecall(self._store)
         self._line = line = resume(self._settings, self._places, recall, self._store.committed())
-        self.saved_pos = line.next_pos
+        self.saved_pos = self.stats.next_pos = line.next_pos
+        self.stats.tape_pos = max(self._appended.next_pos, line.next_pos)
         self._saved_ns = self._clock.now_ns()
         for run in self._all_runs(line):
             if self._hold.is_set():

@@ -1,6 +1,6 @@
 """What supervisors and scrapers ask over HTTP: ``/metrics``, ``/healthz`` and ``/readyz``.
 
-``/healthz`` tells whether to restart the process: its loop answers and its tables thread runs.
+``/healthz`` tells whether to restart the process: its loop answers and somebody sees to the tables.
 ``/readyz`` tells whether it does its job: the tape takes records, the tables keep up,
 and each feed is live or its market closed. A restart would help none of these, so they are
 kept apart.
@@ -29,7 +29,7 @@ class View:
     Attributes:
         stats: the figures of now, ``now_ns`` included.
         open_feeds: names of the feeds with at least one market that is open now.
-        tables_alive: whether the tables thread runs.
+        tables_alive: whether somebody sees to the tables.
         bounds: what is still well.
     """
 
@@ -85,7 +85,7 @@ def application(view: View) -> web.Application:
 
     async def healthz(_: web.Request) -> web.Response:
         alive = view.tables_alive()
-        reasons = [] if alive else ["the tables thread has ended"]
+        reasons = [] if alive else ["nobody sees to the tables"]
         return web.json_response({"alive": alive, "reasons": reasons}, status=200 if alive else 503)
 
     async def readyz(_: web.Request) -> web.Response:

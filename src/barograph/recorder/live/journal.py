@@ -98,6 +98,7 @@ class Journal:
         self._appended = 0
         self._problem = ""
         self._subscribers: list[Callable[[], None]] = []
+        self._appended_to: list[Callable[[int], None]] = []
         self._lock = threading.Lock()
         self._something = threading.Event()
         self._hurry = threading.Event()
@@ -180,6 +181,14 @@ class Journal:
         """
         self._subscribers.append(told)
         return lambda: self._subscribers.remove(told)
+
+    def when_appended(self, told: Callable[[int], None]) -> Callable[[], None]:
+        """Have ``told`` called with :attr:`next_pos` after each block; returns what ends that.
+
+        It is called on the journal's thread and must not wait.
+        """
+        self._appended_to.append(told)
+        return lambda: self._appended_to.remove(told)
 
     def close(self, timeout_s: float) -> None:
         """Bring everything that waits to the tape, sync and close it. Closing twice is harmless.
@@ -282,6 +291,8 @@ class Journal:
         with self._grown:
             self._next_pos = self._tape.next_pos
             self._grown.notify_all()
+        for each in tuple(self._appended_to):
+            each(self._next_pos)
         if turned:
             self._tell()
 

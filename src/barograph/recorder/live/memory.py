@@ -53,14 +53,24 @@ def one_allocator() -> None:
 
 def give_back() -> None:
     """Return to the system what is free or not needed. Takes some milliseconds; not for the event loop."""
-    import pyarrow as pa
+    if "pyarrow" in sys.modules:
+        import pyarrow as pa
 
-    pa.default_memory_pool().release_unused()
+        pa.default_memory_pool().release_unused()
     libc = _libc()
     if libc is not None:
         libc.malloc_trim(0)
         for start, length in _compiler_code():
             libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(length), _DONTNEED)
+
+
+def rss_bytes() -> int:
+    """Memory of this process that is resident; 0 where the system does not tell it this way."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _compiler_code() -> list[tuple[int, int]]:

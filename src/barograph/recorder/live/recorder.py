@@ -2,7 +2,7 @@
 
 ::
 
-    feeds (event loop) ──▶ journal (thread) ──▶ tape ──▶ follower (thread) ──▶ store
+    feeds (event loop) ──▶ journal (thread) ──▶ tape ──▶ tables (a process) ──▶ store
           ▲                                                  │
           └──────────── refills, renewals ◀── gaps, silence ─┘
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import barograph
 from barograph.clock import Clock, SystemClock
@@ -23,13 +23,15 @@ from barograph.errors import BarographError, SettingsError, UsageError
 from barograph.feeds.live.registry import live
 from barograph.feeds.live.venue import Live
 from barograph.log import get_logger
+from barograph.recorder.live.hours import SessionClose, UntilClose
 from barograph.recorder.live.journal import Journal
 from barograph.recorder.live.memory import keep_few_arenas, one_allocator
+from barograph.recorder.live.notify import Notifier
 from barograph.recorder.live.open_streams import OpenStreams
 from barograph.recorder.live.running import Running
 from barograph.recorder.live.stats import FeedStage, FeedStats, Stats
 from barograph.recorder.live.steady import SteadyClock, kept
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
 from barograph.records import Kind
 from barograph.settings import Settings
 from barograph.tape import TapeWriter
@@ -49,6 +51,7 @@ class Recorder:
 
     Attributes:
         exit_code: 0; 3 when all feeds have stopped for something that a person must mend.
+        not_begun: why nothing was recorded, when it ended at once since there is no session.
 
     Example:
         >>> Recorder(Settings.load(), reread=Settings.load).run(duration_s=60)  # doctest: +SKIP
@@ -59,6 +62,8 @@ class Recorder:
     ) -> None:
         self.settings = settings
         self.exit_code = 0
+        self.not_begun: str | None = None
+        self._close: SessionClose | None = None
         self._reread = reread
         self._places = Places.of(settings.data_dir)
         self._clock = clock or SteadyClock(SystemClock(), self._places.state / "clock.json")
@@ -66,34 +71,86 @@ class Recorder:
         self._stopped = False
         self._first = Stats(os.getpid(), barograph.__version__, self._clock.now_ns())
 
-    def run(self, duration_s: float | None = None) -> Stats:
-        """Record until a signal, ``duration_s`` seconds, or until all feeds have stopped.
+    def run(self, duration_s: float | None = None, until: UntilClose | None = None) -> Stats:
+        """Record until a signal, ``duration_s`` seconds, a session's close, or until all feeds have stopped.
+
+        Args:
+            duration_s: no longer than this.
+            until: end by itself after the last close of today's sessions, at once if there is none.
 
         Returns:
             The figures at the end.
 
         Raises:
-            SettingsError, UsageError: no feed can begin; with several, those that can do.
+            SettingsError, UsageError: no feed can begin; with several, those that can do. Or the close of a
+                market was asked for that has none.
             StorageBusy: another recorder or replay has the data directory.
             StorageError: the tape cannot be opened.
         """
         keep_few_arenas()
-        one_allocator()
+        if not self.settings.record.second_process:
+            one_allocator()
         lives, refused = described(self.settings)
         self._first.feeds = refused
+        if until is not None and self._nothing_left(until, lives):
+            return self._first
         with self._places.lock(), self._journal() as journal:
             return asyncio.run(self._record(lives, journal, duration_s))
 
+    def _nothing_left(self, until: UntilClose, lives: dict[str, Live]) -> bool:
+        """Whether there is no session, or no more, to record today."""
+        grace_s = self.settings.record.close_grace_s
+        self._close = close = SessionClose(until, self._places.calendar, self._clock, grace_s)
+        close.follow(lives.values())
+        self.not_begun = close.over
+        if self.not_begun is None:
+            return False
+        log.info("nothing to record", why=self.not_begun)
+        # A service that ends before it was ready has failed, as its manager sees it.
+        notifier = Notifier.from_environment()
+        notifier.ready(self.not_begun)
+        notifier.close()
+        return True
+
     async def _record(self, lives: dict[str, Live], journal: Journal, duration_s: float | None) -> Stats:
         self._running = running = Running(
-            self.settings, self._reread, lives, journal, self._clock, self._first
+            self.settings, self._reread_and_follow, lives, journal, self._clock, self._first
         )
         if self._stopped:
             running.stop()
-        async with kept(self._clock):
+        async with kept(self._clock), self._ended_by_close(running):
             stats = await running.record(duration_s)
         self.exit_code = running.exit_code
         return stats
+
+    @asynccontextmanager
+    async def _ended_by_close(self, running: Running) -> AsyncIterator[None]:
+        """While the block runs, its recording is stopped when the session is over."""
+        close = self._close
+        if close is None:
+            yield
+            return
+
+        async def stop_then() -> None:
+            await close.wait()
+            log.info("the session is over")
+            running.stop()
+
+        watching = asyncio.create_task(stop_then(), name="session close")
+        try:
+            yield
+        finally:
+            watching.cancel()
+            [outcome] = await asyncio.gather(watching, return_exceptions=True)
+            if isinstance(outcome, Exception):
+                log.error("the session's close was not watched, by a bug", exc_info=outcome)
+
+    def _reread_and_follow(self) -> Settings:
+        """The settings anew; the close that counts is that of the markets recorded from now on."""
+        settings = self._reread()
+        if self._close is not None:
+            self._close.follow(described(settings)[0].values())
+        return settings
 
     @property
     def stats(self) -> Stats:

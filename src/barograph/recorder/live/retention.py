@@ -11,6 +11,7 @@ When the beginning of a tape is gone, the tables are the only copy of what it he
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,8 @@ from barograph.snapshot import unpack
 from barograph.tape.segments import RAW, SEALED, open_segment, segment_files
 
 if TYPE_CHECKING:
-    from barograph.recorder.line import LineSettings
+    from barograph.recorder.shaping import LineSettings
+    from barograph.store.opening import Location
 
 DAY_NS = 86_400 * NS_PER_S
 GB = 1_000_000_000
@@ -136,14 +138,17 @@ class _Stand(msgspec.Struct):
     next_pos: int
 
 
-def held_position(data: Path, settings: LineSettings) -> int:
+def held_position(data: Path, settings: LineSettings, tables: Location | None = None) -> int:
     """The position up to which the tables of ``data`` and their checkpoint need no tape any more.
+
+    Args:
+        tables: where the tables are; None: they are the directory's lake.
 
     Raises:
         SettingsError: the tables have to be rebuilt first, for which the whole tape is needed.
     """
     from barograph.bars import KERNEL_VERSION
-    from barograph.store.lake import Lake
+    from barograph.store.opening import Location
 
     # Looking must not make the folder of a data directory that has no tables.
     saved = Checkpoints(data / "state").load() if (data / "state").is_dir() else None
@@ -155,7 +160,8 @@ def held_position(data: Path, settings: LineSettings) -> int:
         raise SettingsError(f"{_REBUILD_FIRST} (the checkpoint is of another version: {error})") from error
     if (stand.shape, stand.kernel_version) != (settings.shape(), KERNEL_VERSION):
         raise SettingsError(_REBUILD_FIRST)
-    return min(stand.next_pos, Lake(data / "lake").committed())
+    with closing((tables or Location(data)).open()) as store:
+        return min(stand.next_pos, store.committed())
 
 
 _REBUILD_FIRST = (

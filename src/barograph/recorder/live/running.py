@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,8 +18,6 @@ from barograph.feeds.live.registry import live
 from barograph.feeds.live.venue import Live
 from barograph.gaps import Channel, Gap
 from barograph.log import get_logger
-from barograph.recorder.live.anomalous import alerts_of
-from barograph.recorder.live.follower import Findings, Follower, Pace
 from barograph.recorder.live.hours import OpenFeeds
 from barograph.recorder.live.journal import Journal
 from barograph.recorder.live.notify import Notifier
@@ -29,14 +26,11 @@ from barograph.recorder.live.runner import FeedRunner
 from barograph.recorder.live.services import Services
 from barograph.recorder.live.signals import Signals
 from barograph.recorder.live.stats import Stats
+from barograph.recorder.live.tables.behind import Told
+from barograph.recorder.live.tables.opening import tables_behind
 from barograph.recorder.live.web import Web
-from barograph.recorder.resuming import Places
-from barograph.recorder.shaping import line_settings
+from barograph.recorder.places import Places
 from barograph.settings import Settings
-from barograph.store.lake import Lake
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 RESTART_S = 5.0
 """Before a feed whose runner failed by a bug of ours is begun again."""
@@ -72,21 +66,13 @@ class Running:
         self._settings, self._reread, self._lives = settings, reread, dict(lives)
         self._journal, self._clock, self._first = journal, clock, first
         places = Places.of(settings.data_dir)
-        store = Lake(places.lake, clock)
-        self._follower = Follower(
-            places,
-            line_settings(settings),
-            Pace.of(settings.record),
-            store,
-            journal,
-            clock,
-            Findings(self._gaps, self._mute, self._anomalies),
-        )
+        told = Told(self._gaps, self._mute, self._alerts)
+        self._tables = tables_behind(settings, journal, clock, told)
         self._desk = open_desk(settings.alerts, clock)
         self._open_feeds = OpenFeeds(places.calendar, clock)
         self._notifier = Notifier.from_environment()
         self._services = Services(
-            settings, clock, self._desk, self._open_feeds, self._notifier, self._follower, self.stats
+            settings, clock, self._desk, self._open_feeds, self._notifier, self._tables, self.stats
         )
         self._promotions = Promotions(places.models, journal, clock)
         self._runners: dict[str, FeedRunner] = {}
@@ -109,7 +95,7 @@ class Running:
             self._services.stats(self._first),
             now_ns=self._clock.now_ns(),
             feeds=self._first.feeds | {name: runner.stats for name, runner in self._runners.items()},
-            tables=self._follower.stats,
+            tables=self._tables.stats,
             journal=self._journal.stats,
             alerts_sent=self._desk.sent,
             alerts_dropped=self._desk.dropped,
@@ -118,7 +104,7 @@ class Running:
     async def record(self, duration_s: float | None) -> Stats:
         """Record until told to stop; the figures at the end."""
         await self._open_feeds.prepare(self._lives)
-        self._follower.start()
+        self._tables.start()
         with Signals(self.stop, self.reload):
             async with (
                 asyncio.TaskGroup() as group,
@@ -181,7 +167,7 @@ class Running:
         log.info("ending", within_s=within_s)
         self._notifier.stopping("bringing tape and tables to their end")
         self._stop.set()
-        self._follower.hold()
+        self._tables.hold()
         async with asyncio.TaskGroup() as group:
             for runner in self._runners.values():
                 group.create_task(runner.stop(within_s / 3))
@@ -190,11 +176,11 @@ class Running:
         await asyncio.wait(feeds)
         await asyncio.to_thread(self._journal.close, left_s(0.5))
         final_pos = self._journal.next_pos
-        if not await asyncio.to_thread(self._follower.finish, final_pos, left_s(0.8)):
+        if not await asyncio.to_thread(self._tables.finish, final_pos, left_s(0.8)):
             log.warning("the tables are not at the end of the tape; the next start brings them there")
-        log.info("ended", tape_end=final_pos, tables_reach=self._follower.stats.next_pos)
+        log.info("ended", tape_end=final_pos, tables_reach=self._tables.stats.next_pos)
 
-    # What the line finds; called on the follower's thread.
+    # What the line finds; called on the thread of the tables.
 
     def _gaps(self, gaps: list[Gap]) -> None:
         for gap in gaps:
@@ -211,8 +197,8 @@ class Running:
                     runner.ask(gap)
                 runner.renew(gap.symbol, gap.channel)
 
-    def _anomalies(self, rows: pa.Table) -> None:
-        for alert in alerts_of(rows, self._clock.now_ns()):
+    def _alerts(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
             self._desk.tell(alert)
 
     # SIGHUP.

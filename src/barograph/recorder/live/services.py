@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import date
-from pathlib import Path
 
 import msgspec
 
@@ -17,20 +14,18 @@ from barograph.errors import StorageError
 from barograph.log import get_logger
 from barograph.recorder.live.alarms import Bounds, Watch
 from barograph.recorder.live.disk import Growth, disk_use
-from barograph.recorder.live.follower import Follower
 from barograph.recorder.live.health import View, application, serving
 from barograph.recorder.live.hours import OpenFeeds
-from barograph.recorder.live.housekeeping import Chores, Housekeeper
+from barograph.recorder.live.memory import give_back, rss_bytes
 from barograph.recorder.live.notify import Notifier
-from barograph.recorder.live.retention import prune
 from barograph.recorder.live.stats import Stats
 from barograph.recorder.live.statusfile import StatusFile, status_path
-from barograph.recorder.resuming import Places
+from barograph.recorder.live.tables.behind import Behind
 from barograph.settings import Settings
-from barograph.store.lake import Lake
 
 WATCH_S = 1.0
 DISK_S = 60.0
+GIVE_BACK_S = 5.0
 ALERTS_WITHIN_S = 2.0
 """What the last alerts get to be delivered."""
 
@@ -46,7 +41,7 @@ class Services:
         desk: delivers alerts.
         open_feeds: tells whose market is open.
         notifier: the service manager.
-        follower: asked whether it is alive and how far its checkpoint is.
+        tables: asked whether somebody makes them.
         figures: the figures of this moment.
     """
 
@@ -57,13 +52,12 @@ class Services:
         desk: Desk,
         open_feeds: OpenFeeds,
         notifier: Notifier,
-        follower: Follower,
+        tables: Behind,
         figures: Callable[[], Stats],
     ) -> None:
         self._settings, self._clock, self._figures = settings, clock, figures
         self._desk, self._open_feeds, self._notifier = desk, open_feeds, notifier
-        self._follower = follower
-        self._places = Places.of(settings.data_dir)
+        self._tables = tables
         self._bounds = Bounds.of(settings.record)
         self._growth = Growth()
         self._free_bytes = 0
@@ -74,28 +68,24 @@ class Services:
             stats,
             disk_free_bytes=self._free_bytes,
             disk_used_per_day_bytes=self._growth.bytes_per_day,
-            rss_bytes=_rss_bytes(),
+            rss_bytes=rss_bytes() + self._tables.rss_bytes,
         )
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         """Look on while the block runs."""
         status = StatusFile(status_path(self._settings.data_dir))
-        housekeeper = Housekeeper(
-            self._chores(), self._clock, seal_after_s=self._settings.record.seal_after_s
-        )
         async with asyncio.TaskGroup() as group, self._health():
             tasks = [
                 group.create_task(status.keep(self._figures), name="status"),
                 group.create_task(self._watch(), name="alarms"),
                 group.create_task(self._look_at_disk(), name="disk"),
+                group.create_task(_give_memory_back(), name="memory"),
             ]
             group.create_task(self._desk.run(), name="alerts")
-            housekeeper.start()
             try:
                 yield
             finally:
-                await asyncio.to_thread(housekeeper.stop, 5.0)
                 for task in tasks:
                     task.cancel()
                 await self._desk.close(ALERTS_WITHIN_S)
@@ -112,28 +102,10 @@ class Services:
         if record.metrics_port is None:
             yield
             return
-        view = View(self._figures, self._open_feeds.now, lambda: self._follower.alive, self._bounds)
+        view = View(self._figures, self._open_feeds.now, lambda: self._tables.alive, self._bounds)
         async with serving(application(view), record.metrics_host, record.metrics_port) as port:
             log.info("metrics", url=f"http://{record.metrics_host}:{port}/metrics")
             yield
-
-    def _chores(self) -> Chores:
-        lake = Lake(self._places.lake, self._clock)
-        kept = self._settings.retention
-
-        def seal(before: date) -> None:
-            lake.seal(before=before)
-
-        def tidy() -> None:
-            prune(
-                self._places.tape,
-                keep_days=kept.tape_days,
-                keep_gb=kept.tape_gb,
-                held_pos=min(self._follower.saved_pos, lake.committed()),
-                now_ns=self._clock.now_ns(),
-            )
-
-        return Chores(lake.compact, seal, tidy)
 
     async def _watch(self) -> None:
         watch = Watch(self._bounds)
@@ -155,10 +127,7 @@ class Services:
             await asyncio.sleep(DISK_S)
 
 
-def _rss_bytes() -> int:
-    """Memory of this process that is resident; 0 where the system does not tell it this way."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+async def _give_memory_back() -> None:
+    while True:
+        await asyncio.sleep(GIVE_BACK_S)
+        await asyncio.to_thread(give_back)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import msgspec
@@ -12,8 +13,8 @@ import numpy as np
 from barograph.clock import MINUTE_US
 from barograph.log import get_logger
 from barograph.paper.ledger import Ledger
-from barograph.recorder.line import LineSettings
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.bar_part import BarPart, History, SharedPart
 from barograph.recorder.trading.beginning import at_present, at_start, begin, beginning, market_at
@@ -26,7 +27,7 @@ from barograph.rows import Floats
 from barograph.snapshot import pack, unpack
 from barograph.store import Scan
 from barograph.store.arrays import values
-from barograph.store.lake import Lake
+from barograph.store.store import Reader
 from barograph.strategies.prices import Prices
 from barograph.tables import MARKET_MICROSTRUCTURE
 from barograph.tape import TapeReader
@@ -193,7 +194,7 @@ class Kept(msgspec.Struct):
 
 
 class Recorded:
-    """Minutes out of the lake that warm an account up; kept in the ledger, so that they stay as they were.
+    """Recorded minutes that warm an account up; kept in the ledger, so that they stay as they were.
 
     Without ``places`` only those that are kept.
     """
@@ -207,18 +208,19 @@ class Recorded:
         if kept is None:
             if self._places is None:
                 return None
-            kept = pack(Kept(_read(Lake(self._places.lake), venue, symbol, before_us)))
+            with closing(self._places.store()) as store:
+                kept = pack(Kept(_read(store, venue, symbol, before_us)))
             self._ledger.note(note, kept)
         columns = unpack(kept, Kept).columns
         return _prices(symbol, columns) if columns.shape[1] else None
 
 
-def _read(lake: Lake, venue: str, symbol: str, before_us: int) -> Floats:
+def _read(store: Reader, venue: str, symbol: str, before_us: int) -> Floats:
     """(8, n) the newest minutes before a time that are bars; starts in microseconds, exact as float64."""
     until_us = min(before_us, 1 << 52)
     newest: list[Floats] = []
     scan = Scan(MARKET_MICROSTRUCTURE.name, list(_COLUMNS), [symbol], [venue], None, until_us)
-    for batch in lake.scan(scan):
+    for batch in store.scan(scan):
         newest = [
             *newest[-1:],
             np.array([values(batch[name], np.nan) for name in _COLUMNS], dtype=np.float64),

@@ -2,12 +2,13 @@
 
 On a tape that is traded from its start there is nothing to know. On one that has run for months, decoders,
 duplicates and open minutes have a past: it is taken over from the recorder's checkpoint, and the rows of
-minutes that were open there from the lake. From then on the tape alone decides.
+minutes that were open there from the tables. From then on the tape alone decides.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import msgspec
 
@@ -17,19 +18,19 @@ from barograph.log import get_logger
 from barograph.paper.ledger import Ledger
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.intake import Intake, kernel_run
-from barograph.recorder.line import LineSettings, LineState
+from barograph.recorder.line import LineState
+from barograph.recorder.places import Places
 from barograph.recorder.recall import StoreRecall
-from barograph.recorder.resuming import Places
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.engine import read, require_same
 from barograph.recorder.trading.market import MarketState, MarketView
 from barograph.recorder.trading.specs import BarStrategy, Market, TickStrategy, from_json, to_json
 from barograph.records import Records
 from barograph.snapshot import pack, unpack
-from barograph.store.lake import Lake
 from barograph.tape import TapeReader
 
 LOOK_S = 0.25
-"""Between two looks whether the lake has reached what is needed."""
+"""Between two looks whether the tables have reached what is needed."""
 RUN_RECORDS = 4_096
 """So much is taken between two looks whether it is enough."""
 _ALL_ROWS = 1 << 40
@@ -146,17 +147,21 @@ class _Taking:
 
     def __init__(self, settings: LineSettings, places: Places, reader: TapeReader, state: LineState) -> None:
         self._settings, self._reader, self._pos = settings, reader, state.next_pos
-        self._lake = Lake(places.lake)
-        self._recall = StoreRecall(self._lake)
+        self._store = places.store()
+        self._recall = StoreRecall(self._store)
         self._intake = Intake(settings.outlier_pct, settings.bars.max_ahead_us, state.intake)
         self._recall.instruments = self._intake.instruments
-        # Rows must not leave memory here: the lake lags behind what is being read.
+        # Rows must not leave memory here: the tables lag behind what is being read.
         bars = msgspec.structs.replace(settings.bars, kept_rows=_ALL_ROWS)
         self._kernel = BarKernel(bars, unpack(state.bars, BarState), self._recall)
 
     def taken(self, stopping: threading.Event) -> MarketView | None:
+        with closing(self._store):
+            return self._taken(stopping)
+
+    def _taken(self, stopping: threading.Event) -> MarketView | None:
         while not self._whole():
-            upto = min(self._lake.committed(), self._reader.end)
+            upto = min(self._store.committed(), self._reader.end)
             if upto > self._pos:
                 self._take(next(self._reader.read(self._pos, upto, max_records=RUN_RECORDS)))
             elif stopping.wait(LOOK_S):
@@ -173,7 +178,7 @@ class _Taking:
         self._pos = run.next_pos
 
     def _whole(self) -> bool:
-        """Whether the kernel's state needs no rows from the lake any more."""
+        """Whether the kernel's state needs no rows from the tables any more."""
         try:
             BarKernel(self._settings.bars, self._kernel.state)
         except UsageError:

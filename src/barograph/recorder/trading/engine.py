@@ -17,7 +17,7 @@ from barograph.errors import SettingsError
 from barograph.paper.events import TradeEvent
 from barograph.paper.ledger import Ledger
 from barograph.paper.positions import Position, Trade
-from barograph.recorder.line import LineSettings
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.control import Action, Applied
 from barograph.recorder.trading.market import Closed, MarketState, MarketView
 from barograph.records import Records

@@ -14,7 +14,7 @@ import numpy as np
 from barograph.bars import BarKernel, BarState, Run
 from barograph.paper.events import TradeEvent
 from barograph.recorder.intake import Intake, IntakeState, kernel_run
-from barograph.recorder.line import LineSettings
+from barograph.recorder.shaping import LineSettings
 from barograph.records import Records
 from barograph.rows import ABSENT, Bars, Ints, Quotes, Ticks
 from barograph.snapshot import pack, unpack

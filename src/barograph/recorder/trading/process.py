@@ -16,12 +16,12 @@ from barograph.clock import NS_PER_S, Clock, SystemClock
 from barograph.disk import Lock
 from barograph.errors import StorageError
 from barograph.log import get_logger
-from barograph.paper.archive import Archive, Archivist, LakeArchive
+from barograph.paper.archive import Archive, Archivist, archive_of
 from barograph.paper.archiving import Archiving
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Trade
-from barograph.recorder.line import LineSettings
-from barograph.recorder.resuming import Places
+from barograph.recorder.places import Places
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.assembling import assemble
 from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
@@ -29,6 +29,7 @@ from barograph.recorder.trading.figures import Figures, Latencies, write_figures
 from barograph.recorder.trading.specs import Plan
 from barograph.records import Records
 from barograph.store.layout import ledger_path
+from barograph.store.opening import Location
 from barograph.tape import TapeReader
 from barograph.tape.segments import segment_files, sync_tape
 
@@ -60,6 +61,7 @@ class TradingProcess:
         plan: what is traded.
         ledger: its file; the directory's own when left out.
         clock: for lag and latency only.
+        tables: where the tables are; None: the lake of ``data``.
 
     Attributes:
         figures: how it does.
@@ -72,9 +74,10 @@ class TradingProcess:
         plan: Plan,
         ledger: Path | None = None,
         clock: Clock | None = None,
+        tables: Location | None = None,
     ) -> None:
         self._data, self._settings, self._plan = data, settings, plan
-        self._places, self._clock = Places.of(data), clock or SystemClock()
+        self._places, self._clock = Places.of(data, tables), clock or SystemClock()
         self._path = ledger or ledger_path(self._places.lake)
         self._stopping = threading.Event()
         self._latencies = Latencies()
@@ -236,7 +239,7 @@ class TradingProcess:
     # -- around it ------------------------------------------------------------------------------------------
 
     def _open(self) -> _Opened:
-        return _Opened(self._data, self._path)
+        return _Opened(self._data, self._places, self._path)
 
     def _troubled(self, error: StorageError) -> None:
         if str(error) != self.figures.problem:
@@ -262,9 +265,9 @@ class TradingProcess:
 class _Opened:
     """The ledger under its lock, and who archives from it, while a block runs."""
 
-    def __init__(self, data: Path, path: Path) -> None:
+    def __init__(self, data: Path, places: Places, path: Path) -> None:
         self._lock = Lock(path.with_name(path.name + ".lock"), f"{path} is being traded with")
-        self._data, self._path = data, path
+        self._data, self._places, self._path = data, places, path
 
     def __enter__(self) -> tuple[SqliteLedger, Archiving]:
         self._lock.acquire()
@@ -274,7 +277,7 @@ class _Opened:
         except BaseException:
             self._lock.release()
             raise
-        archive = AfterTape(Places.of(self._data).tape, LakeArchive(self._data))
+        archive = AfterTape(self._places.tape, archive_of(self._data, self._places.database))
         self._archiving = Archiving(Archivist(self._ledger, archive))
         self._archiving.start()
         return self._ledger, self._archiving

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import numpy as np
 from barograph.paper.ledger import Key, Ledger
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade
-from barograph.recorder.line import LineSettings
+from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.account import BarAccount, Slot, is_bar
 from barograph.recorder.trading.assembling import Recorded, last_word, left_note, parts_of
 from barograph.recorder.trading.beginning import Beginning, begun, market_at
@@ -29,7 +30,8 @@ from barograph.recorder.trading.market import Minute
 from barograph.recorder.trading.specs import BarStrategy
 from barograph.store import Scan
 from barograph.store.arrays import values
-from barograph.store.lake import Lake
+from barograph.store.opening import Location
+from barograph.store.store import Reader
 from barograph.tables import MARKET_MICROSTRUCTURE
 from barograph.tape import TapeReader
 
@@ -116,10 +118,19 @@ class Sides(NamedTuple):
     trades: dict[Entry, Trade]
 
 
-def reconcile(data: Path, ledger: Ledger, settings: LineSettings, progress: Progress | None = None) -> Report:
+def reconcile(
+    data: Path,
+    ledger: Ledger,
+    settings: LineSettings,
+    progress: Progress | None = None,
+    tables: Location | None = None,
+) -> Report:
     """Compare ``ledger`` with what the tape of ``data`` gives, up to the last checkpoint.
 
     What the ledger holds beyond the checkpoint must be what the tape gives by its present end.
+
+    Args:
+        tables: where the tables are that hindsight looks at; None: the lake of ``data``.
 
     Raises:
         SettingsError: rows are shaped otherwise than when trading began.
@@ -142,8 +153,8 @@ def reconcile(data: Path, ledger: Ledger, settings: LineSettings, progress: Prog
             _add(known, sides(again))
             again.shut()
     rows = tuple(_differences(mine, due, known))
-    lake = Lake(data / "lake")
-    revised = _revised(lake, ledger, settings, beginnings) if lake.committed() >= upto else None
+    with closing((tables or Location(data)).open()) as store:
+        revised = _revised(store, ledger, settings, beginnings) if store.committed() >= upto else None
     first = min(one.pos for one in beginnings)
     return Report(len(mine.positions), len(mine.trades), first, upto, rows, revised)
 
@@ -239,7 +250,7 @@ def _compared(
 
 
 def _revised(
-    lake: Lake, ledger: Ledger, settings: LineSettings, beginnings: Iterable[Beginning]
+    store: Reader, ledger: Ledger, settings: LineSettings, beginnings: Iterable[Beginning]
 ) -> tuple[Revised, ...]:
     """Trades of bar strategies that the tables as they stand now would have given otherwise."""
     found: list[Revised] = []
@@ -248,12 +259,12 @@ def _revised(
         if isinstance(spec, BarStrategy) and not spec.shared:
             for item in ledger.items():
                 if item.key.strategy == spec.name:
-                    found += _hindsight(lake, ledger, settings, spec, item.key)
+                    found += _hindsight(store, ledger, settings, spec, item.key)
     return tuple(found)
 
 
 def _hindsight(
-    lake: Lake, ledger: Ledger, settings: LineSettings, spec: BarStrategy, key: Key
+    store: Reader, ledger: Ledger, settings: LineSettings, spec: BarStrategy, key: Key
 ) -> Iterator[Revised]:
     """One account over the final bars, beside what it did."""
     mine = [t for t in ledger.trades() if (t.strategy, t.venue, t.symbol) == key]
@@ -271,7 +282,7 @@ def _hindsight(
             () if before is None else (before,),
         )
         late: list[int] = []
-        for minute, revision in _final(lake, key, item.newest_ts_us):
+        for minute, revision in _final(store, key, item.newest_ts_us):
             if revision:
                 late.append(minute.ts_us)
             if is_bar(minute):
@@ -296,10 +307,10 @@ def _fills(trade: Trade) -> tuple[object, ...]:
     return trade.quantity, trade.entry_ts_us, trade.entry_price, trade.exit_ts_us, trade.exit_price
 
 
-def _final(lake: Lake, key: Key, upto_us: int) -> Iterator[tuple[Minute, int]]:
+def _final(store: Reader, key: Key, upto_us: int) -> Iterator[tuple[Minute, int]]:
     """Minutes of an instrument as the tables have them, with their revisions, oldest first."""
     scan = Scan(MARKET_MICROSTRUCTURE.name, list(_COLUMNS), [key.symbol], [key.venue], None, upto_us + 1)
-    for batch in lake.scan(scan):
+    for batch in store.scan(scan):
         columns = [values(batch[name], np.nan).tolist() for name in _COLUMNS]
         for ts_us, opened, high, low, close, volume, exec_price, spread, version, revision in zip(
             *columns, strict=True

@@ -1,10 +1,9 @@
-"""A data directory: its recorded minutes, whose fills could have happened, or its imported candles."""
+"""Recorded minutes, whose fills could have happened, or imported candles, of a data directory or database."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,8 @@ from barograph.research.data.resampling import finished
 from barograph.research.data.source import Rows, Wanted, floats, ints
 from barograph.research.spans import span
 from barograph.rows import Ints
-from barograph.store import Lake, Scan
+from barograph.store import Scan
+from barograph.store.opening import Location
 from barograph.tables import CANDLES, MARKET_MICROSTRUCTURE
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ _RECORDED = "SELECT 1 FROM market_microstructure WHERE symbol = $1 AND venue = $
 _INTERVALS = "SELECT DISTINCT interval_s FROM candles WHERE symbol = $1 AND venue = $2"
 _INCOMPLETE = """
     SELECT count(*) AS minutes FROM market_minutes WHERE symbol = $1 AND venue = $2 AND complete = false
-    AND timestamp >= coalesce($3, timestamp) AND timestamp < coalesce($4, 'infinity'::TIMESTAMPTZ)
+    AND timestamp >= coalesce($3::TIMESTAMPTZ, timestamp)
+    AND timestamp < coalesce($4::TIMESTAMPTZ, 'infinity'::TIMESTAMPTZ)
 """
 
 
-def read_lake(path: Path, wanted: Wanted) -> Rows:
+def read_lake(where: Location, wanted: Wanted) -> Rows:
     """Recorded bars of a symbol, or else its candles, in the wanted time; as they stand now.
 
     Minutes are read in pieces and made longer piece by piece, so that no more than some weeks of
@@ -45,8 +46,8 @@ def read_lake(path: Path, wanted: Wanted) -> Rows:
         UsageError: no such symbol, or several venues or intervals, and none named.
         DataError: nothing is recorded.
     """
-    with connect(path) as market:
-        series = chosen_series(str(path), (Series(*row) for row in market.sql(_ALL).rows()), wanted.symbol)
+    with connect(where) as market:
+        series = chosen_series(str(where), (Series(*row) for row in market.sql(_ALL).rows()), wanted.symbol)
         if market.sql(_RECORDED, series).is_empty():
             return _candles(market, series, wanted)
         rows = (
@@ -83,7 +84,7 @@ def _whole_days(market: Market, series: Series, wanted: Wanted) -> Iterator[pl.D
     table = MARKET_MICROSTRUCTURE
     scan = Scan(table.name, None, [series.symbol], [series.venue], start_us, end_us)
     held = pl.DataFrame(schema=pl.Schema(table.schema()))
-    for batch in Lake(market.path / "lake").scan(scan):
+    for batch in market.store.scan(scan):
         held = held.vstack(pl.DataFrame(batch))
         if len(held) >= _AT_ONCE:
             last_day = held["timestamp"].dt.truncate("1d").last()
@@ -121,7 +122,7 @@ def _candles(market: Market, series: Series, wanted: Wanted) -> Rows:
     pieces = [pl.DataFrame(schema=pl.Schema(CANDLES.schema())).select(columns)]
     pieces += [
         pl.DataFrame(batch).filter(pl.col("interval_s") == interval_us // US_PER_S)
-        for batch in Lake(market.path / "lake").scan(scan)
+        for batch in market.store.scan(scan)
     ]
     return _rows(series, pl.concat(pieces), interval_us)
 

@@ -14,6 +14,7 @@ from barograph.research.data.hashing import data_hash
 from barograph.research.data.resampling import finished, longer
 from barograph.research.data.source import Rows, Source, Wanted
 from barograph.research.data.spacing import commonest_step, irregularities
+from barograph.store.opening import Location
 from barograph.strategies.prices import Prices
 
 LAKE = "lake"
@@ -26,7 +27,7 @@ def load(
     interval: str | None = None,
     start: Moment | None = None,
     end: Moment | None = None,
-    data_dir: str | Path | None = None,
+    data_dir: str | Path | Location | None = None,
 ) -> Source:
     """Bars of one symbol, with what should be known about them.
 
@@ -37,7 +38,7 @@ def load(
             Of a source that names none, what to call it.
         interval: 1s to 1d, a multiple of the source's own, which is the default.
         start, end: the bars that begin in ``[start, end)``, each made whole; UTC where no zone is named.
-        data_dir: for the source ``lake``.
+        data_dir: for the source ``lake``, which also stands for recorded data in a database.
 
     Raises:
         UsageError: there is no such source, symbol or interval.
@@ -52,7 +53,7 @@ def load(
     return _bars(_read(str(source), wanted, data_dir), wanted)
 
 
-def _read(source: str, wanted: Wanted, data_dir: str | Path | None) -> Rows:
+def _read(source: str, wanted: Wanted, data_dir: str | Path | Location | None) -> Rows:
     if source.startswith("arch:"):
         from barograph.research.data.bundled import read_bundled
 
@@ -60,7 +61,15 @@ def _read(source: str, wanted: Wanted, data_dir: str | Path | None) -> Rows:
     if source == LAKE:
         if data_dir is None:
             raise UsageError("the source lake needs a data directory; give one, or its path as the source")
+        if isinstance(data_dir, Location) and data_dir.address is not None:
+            return _read_recorded(data_dir, wanted)
         source = str(data_dir)
+    if "://" in source:
+        # It would be kept in the study's files, with the password that may be in it.
+        raise UsageError(
+            'a source is no URL; say store = "postgresql" and its address in barograph.toml or the '
+            "environment, and give the source lake"
+        )
     path = Path(source)
     if not path.exists():
         raise UsageError(
@@ -70,11 +79,15 @@ def _read(source: str, wanted: Wanted, data_dir: str | Path | None) -> Rows:
     return _read_path(path, wanted)
 
 
+def _read_recorded(where: Location, wanted: Wanted) -> Rows:
+    from barograph.research.data.lake import read_lake
+
+    return read_lake(where, wanted)
+
+
 def _read_path(path: Path, wanted: Wanted) -> Rows:
     if (path / LAKE).is_dir():
-        from barograph.research.data.lake import read_lake
-
-        return read_lake(path, wanted)
+        return _read_recorded(Location(path), wanted)
     if path.is_dir() or _is_parquet(path):
         from barograph.research.data.parquet import read_parquet
 

@@ -72,7 +72,7 @@ class Address:
             **{name: _path(getattr(database, name)) for name in _PATHS},
         }
         parameters = {**known.parameters, **{name: value for name, value in beside.items() if value}}
-        if not parameters.get("host"):
+        if database.url is None and not parameters.get("host"):
             raise SettingsError(
                 "the store is PostgreSQL, but neither database.url (DATABASE_URL) nor database.host (DB_HOST)"
                 " says where it is"
@@ -101,7 +101,7 @@ class Address:
         secret = f":{quote(password, safe='')}" if password is not None else ""
         who = f"{quote(user, safe='')}{secret}@" if user or secret else ""
         where = f"{quote(host, safe=':[],.')}{f':{port}' if port else ''}"
-        query = f"?{urlencode(rest)}" if rest else ""
+        query = f"?{urlencode(rest, quote_via=quote)}" if rest else ""  # libpq takes + for itself
         return f"postgresql://{who}{where}/{quote(name, safe='')}{query}"
 
 

@@ -29,15 +29,16 @@ def connect(address: Address, **options: Any) -> psycopg.Connection[Any]:
         SettingsError: psycopg is not installed, or the server does not let us in.
         StorageError: nobody answers.
     """
-    psycopg = driver()
+    module = driver()
     with errors(f"connecting to {address}"):
-        return psycopg.connect(
+        opened: psycopg.Connection[Any] = module.connect(
             **address.conninfo(),
             autocommit=True,
             options=f"-c TimeZone=UTC -c search_path={address.namespace},public",
             application_name="barograph",
             **options,
         )
+        return opened
 
 
 def driver() -> Any:

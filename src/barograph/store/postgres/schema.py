@@ -74,6 +74,8 @@ def physical(name: str) -> Physical:
     ranked = not table.versioned and table is not COMPLETED_TRADES
     if ranked:
         key = (*(each for each in table.sort if each not in nullable), ORDINAL)
+    elif table is COMPLETED_TRADES:
+        key = table.key  # few rows, in one piece
     else:
         # The sort order has every column of the key, and the time that partitions are cut by.
         key = tuple(each for each in table.sort if each in (*table.key, table.time))

@@ -20,6 +20,7 @@ WRITTEN_S = 140.0
 
 def minutes(it: Scene) -> dict[int, dict[str, Any]]:
     """Rows of coverage of the symbol's trades, by the minute's first microsecond."""
+    it.house.caught_up()
     return {to_us(row["minute"]): row for row in it.house.coverage(it.symbol)}
 
 
