@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from barograph.recorder.warming import warm
+
 from ..conftest import skip_or_fail
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def environment(server: Server, programs: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_from_nothing_to_psql_over_ones_own_recording(postgres_server: Server, tmp_path: Path) -> None:
+    warm()  # a recording of seconds cannot wait for the compiler
     shell = shutil.which("bash")
     if shell is None or not (postgres_server.programs / "psql").exists():
         skip_or_fail("no bash or no psql here")
