@@ -6,8 +6,8 @@ consumer   trade events a second in one process when no order results, beside wh
            same events out of JSON (``json.loads``, the peer that every consumer of a stream pays first)
 live       a Binance server in one process trades so many times a second, ``barograph record`` records it,
            and ``barograph trade`` trades the dip strategy (on moves so small that orders come all the time)
-           into its SQLite ledger: from the receipt of a frame to its order in the ledger, median and 99th
-           percentile
+           into its SQLite ledger: from the receipt of the frame that filled an order to that order in the
+           ledger, median and 99th percentile
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _trader(settings: Path, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _orders(folder: Path) -> list[float]:
-    """From the receipt of a run's first frame to its order in the ledger: every order so far, by the log."""
+    """From the receipt of the frame that filled an order to the ledger: every order so far, by the log."""
     found = re.findall(rb"took_ms=([0-9.]+)", (folder / "trader.log").read_bytes())
     return [float(took) for took in found]
 

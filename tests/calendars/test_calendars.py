@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -249,11 +250,20 @@ def test_given_a_cache_then_only_the_first_start_computes_and_pandas_is_in_no_pr
     assert not tokyo.is_open_at(noon)  # Tokyo has a break
     day = date(2024, 7, 2)
     assert [clock(part, TOKYO) for part in tokyo.sessions(day, day)] == ["09:00-11:30", "12:30-15:00"]
-    kept.write_text("{")
+
+
+@pytest.mark.parametrize("damage", ["{", "", "[]"])
+def test_given_a_damaged_file_in_the_cache_then_it_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    (tmp_path / f"XTKS-{version('exchange_calendars')}-2.json").write_text(damage)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(DataError, match="could not be computed"):
         start("XTKS", tmp_path)
-    kept.unlink()
-    kept.mkdir()
+
+
+def test_given_a_cache_that_cannot_be_read_then_that_is_told(tmp_path: Path) -> None:
+    (tmp_path / f"XTKS-{version('exchange_calendars')}-2.json").mkdir()
     with pytest.raises(StorageError, match="reading the calendar"):
         start("XTKS", tmp_path)
 

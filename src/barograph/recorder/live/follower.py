@@ -21,6 +21,7 @@ from barograph.errors import BarographError, StorageError
 from barograph.log import get_logger
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.line import Line
+from barograph.recorder.live.saving import Saving
 from barograph.recorder.live.stats import TablesStats
 from barograph.recorder.live.tables.behind import Pace
 from barograph.recorder.places import Places
@@ -105,7 +106,6 @@ class Follower:
         findings: Findings,
     ) -> None:
         self.stats = TablesStats()
-        self.saved_pos = 0
         self._places, self._settings, self._pace = places, settings, pace
         self._store, self._appended, self._clock, self._findings = store, appended, clock, findings
         self._hold = threading.Event()
@@ -114,10 +114,15 @@ class Follower:
         self._final_pos: int | None = None
         self._abandon = threading.Event()
         self._line: Line | None = None
-        self._checkpoints = Checkpoints(places.state)
+        self._saving = Saving(Checkpoints(places.state))
         self._saved_ns = self._watched_ns = 0
         self._stepped_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+
+    @property
+    def saved_pos(self) -> int:
+        """From where the next start would go on."""
+        return self._saving.saved_pos
 
     def start(self) -> None:
         """Begin on a thread of its own."""
@@ -181,8 +186,9 @@ class Follower:
     def _follow(self) -> None:
         """From the checkpoint on, for as long as it goes well."""
         recall = StoreRecall(self._store)
+        self._saving.wait()
         self._line = line = resume(self._settings, self._places, recall, self._store.committed())
-        self.saved_pos = self.stats.next_pos = line.next_pos
+        self._saving.saved_pos = self.stats.next_pos = line.next_pos
         self.stats.tape_pos = max(self._appended.next_pos, line.next_pos)
         self._saved_ns = self._clock.now_ns()
         for run in self._all_runs(line):
@@ -201,7 +207,8 @@ class Follower:
             self._count(line, run, tables)
             self._save(line)
             self._rest(line)
-        self._save(line, at_once=True)
+        self._saving.begin(pack(line.state()), line.next_pos)
+        self._saving.wait()
 
     def _all_runs(self, line: Line) -> Iterator[Records]:
         """Runs that were committed before, cut as they were; then whatever comes."""
@@ -288,17 +295,11 @@ class Follower:
         if mute := line.ledger.stale(line.ledger.state.now_us, self._pace.stale_after_s):
             self._findings.mute(mute)
 
-    def _save(self, line: Line, at_once: bool = False) -> None:
+    def _save(self, line: Line) -> None:
         since_s = abs(self._clock.now_ns() - self._saved_ns) / NS_PER_S
-        if not at_once and since_s < self._pace.checkpoint_interval_s:
+        if since_s < self._pace.checkpoint_interval_s or self._saving.busy:
             return
-        try:
-            self._checkpoints.save(pack(line.state()))
-        except StorageError as error:
-            # The older checkpoint costs the next start some time and nothing else.
-            log.warning("the line's state could not be saved", problem=str(error))
-        else:
-            self.saved_pos = line.next_pos
+        self._saving.begin(pack(line.state()), line.next_pos)
         self._saved_ns = self._clock.now_ns()
 
 

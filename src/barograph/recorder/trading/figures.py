@@ -24,8 +24,8 @@ class Figures(msgspec.Struct):
         lag_s: how long ago the last record that it has traded over was received; 0 when nothing is new.
         trades_seen, minutes_seen: by strategies, since the start.
         opened, closed: positions, since the start.
-        orders_ms: median and 99th percentile of the time from the receipt of a run's first frame until its
-            orders were in the ledger, of the newest orders; None before the first.
+        orders_ms: median and 99th percentile of the time from the receipt of the frame whose trade filled an
+            order until that was in the ledger, of the newest orders; None before the first.
         pending: trades that the archive does not have, as far as is known.
         archived: trades archived since the start.
         halted: what a person said last, if it was not to resume.
@@ -56,9 +56,9 @@ class Latencies:
     def __init__(self) -> None:
         self._ns: deque[int] = deque(maxlen=_KEPT)
 
-    def add(self, took_ns: int, orders: int) -> None:
-        """So many orders took so long."""
-        self._ns.extend([took_ns] * orders)
+    def add(self, took_ns: int) -> None:
+        """An order took so long."""
+        self._ns.append(took_ns)
 
     def quantiles_ms(self) -> tuple[float, float] | None:
         """Median and 99th percentile (nearest rank); None before the first."""

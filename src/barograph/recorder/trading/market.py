@@ -78,6 +78,7 @@ class MarketView:
         self.settings = settings
         self.next_pos = state.next_pos if state else 0
         self._run: Run | None = None
+        self._taken: list[tuple[TradeEvent, int]] = []
         self._intake = Intake(
             settings.outlier_pct, settings.bars.max_ahead_us, state.intake if state else None
         )
@@ -106,11 +107,20 @@ class MarketView:
             raise ValueError(f"the market stands at {self.next_pos}, the run begins at {run.first_pos}")
         sound = self._intake.advance(run)
         self._run = kernel_run(run, sound)
-        return self._trades(run.first_pos, sound.ticks, sound.quotes)
+        self._taken = self._trades(run.first_pos, sound.ticks, sound.quotes)
+        return [event for event, _ in self._taken]
+
+    def received_ns(self, venue: str, symbol: str, identity: str) -> int | None:
+        """When the frame of a trade was received; None unless :meth:`trades` has just given it."""
+        for event, record in self._taken:
+            if event.identity == identity and event.symbol == symbol and event.venue == venue:
+                assert self._run is not None
+                return int(self._run.recv_ns[record])
+        return None
 
     def minutes(self) -> Closed:
         """The minutes which the records just taken in have closed."""
-        run, self._run = self._run, None
+        run, self._run, self._taken = self._run, None, []
         assert run is not None
         made = self._bars.advance(run)
         self.next_pos = run.first_pos + len(run)
@@ -127,9 +137,10 @@ class MarketView:
             pack(self._bars.state),
         )
 
-    def _trades(self, first_pos: int, ticks: Ticks, quotes: Quotes) -> list[TradeEvent]:
-        """Sound trades, each with half of the spread that the last quote before it showed."""
-        half_spreads, found = self._half_spreads, []
+    def _trades(self, first_pos: int, ticks: Ticks, quotes: Quotes) -> list[tuple[TradeEvent, int]]:
+        """Sound trades, each with half of the spread of the last quote before it; and their records."""
+        half_spreads = self._half_spreads
+        found: list[tuple[TradeEvent, int]] = []
         spreads = ((quotes.ask_price - quotes.bid_price) / 2.0).tolist()
         quoted = list(zip(quotes.record.tolist(), quotes.instrument.tolist(), spreads, strict=True))
         at, venues, symbols = 0, self.venues, self.symbols
@@ -150,7 +161,7 @@ class MarketView:
                 continue
             identity = f"t{number}" if number != ABSENT else f"s{first_pos + record}"
             half = half_spreads.get(k, 0.0)
-            found.append(TradeEvent(symbols[k], price, size, ts_us, identity, venues[k], half))
+            found.append((TradeEvent(symbols[k], price, size, ts_us, identity, venues[k], half), record))
         for one in quoted[at:]:
             _note_spread(half_spreads, one)
         return found

@@ -48,6 +48,8 @@ RUN_RECORDS = 4_096
 REPLAY_RECORDS = 65_536
 
 Progress = Callable[[int, int], None]
+Took = Callable[[str, str, str], dict[str, float]]
+"""How long an order took, for the log: of the event (venue, symbol, identity) that filled it."""
 
 log = get_logger()
 
@@ -174,15 +176,21 @@ class TradingProcess:
         return engine
 
     def _advance(self, engine: Engine, run: Records, archiving: Archiving, *, live: bool) -> None:
-        figures, received_ns = self.figures, int(run.recv_ns[0])
+        figures, begun_ns = self.figures, int(run.recv_ns[0])
+
+        def took(venue: str, symbol: str, identity: str) -> dict[str, float]:
+            if not live:
+                return {}
+            # An order of a minute is as old as the run: which record closed the minute is not asked.
+            received_ns = engine.market.received_ns(venue, symbol, identity) or begun_ns
+            took_ns = max(self._clock.now_ns() - received_ns, 0)
+            self._latencies.add(took_ns)
+            return {"took_ms": round(took_ns / 1e6, 3)}
 
         def told(done: Done) -> None:
-            took_ns = max(self._clock.now_ns() - received_ns, 0) if live else None
-            if took_ns is not None:
-                self._latencies.add(took_ns, len(done.opened) + len(done.closed))
             figures.opened += len(done.opened)
             figures.closed += len(done.closed)
-            _tell(done, {} if took_ns is None else {"took_ms": round(took_ns / 1e6, 3)})
+            _tell(done, took)
             if done.closed:
                 archiving.ring()
 
@@ -330,7 +338,7 @@ class Growing:
             return -2
 
 
-def _tell(done: Done, more: dict[str, float]) -> None:
+def _tell(done: Done, took: Took) -> None:
     for position in done.opened:
         log.info(
             "position.opened",
@@ -339,7 +347,7 @@ def _tell(done: Done, more: dict[str, float]) -> None:
             symbol=position.symbol,
             quantity=position.quantity,
             price=position.entry_price,
-            **more,
+            **took(position.venue, position.symbol, position.entry_id),
         )
     for trade in done.closed:
         log.info(
@@ -351,5 +359,5 @@ def _tell(done: Done, more: dict[str, float]) -> None:
             profit=round(trade.profit, 8),
             reason=trade.reason,
             trade_key=trade.trade_key,
-            **more,
+            **took(trade.venue, trade.symbol, trade.exit_id),
         )
