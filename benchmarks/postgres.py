@@ -125,6 +125,14 @@ class Bench:
             "executemany_rows_s": SAMPLE / self._executemany(table.slice(0, SAMPLE)),
         }
 
+    def restore(self) -> dict[str, float]:
+        """The same ticks as a restore brings them: sorted, into empty tables."""
+        batches = self._sorted()
+        self.store.close()  # what the connection has learned of rows that were there is forgotten
+        with connect(self.address) as connection:
+            connection.execute("TRUNCATE ticks")
+        return {"restore_rows_s": self.rows / timed(lambda: self.store.absorb("ticks", batches))}
+
     def load_bars(self) -> dict[str, float]:
         """Bars that are new, and the same again."""
         table = bars(self.rows)
@@ -234,6 +242,7 @@ def ratios(found: dict[str, float]) -> dict[str, float]:
     """How many times better we are."""
     return {
         "load": found["load_rows_s"] / found["psql_copy_rows_s"],
+        "restore": found["restore_rows_s"] / found["psql_copy_rows_s"],
         "duplicate": found["duplicate_rows_s"] / found["psql_copy_rows_s"],
         "load_executemany": found["load_rows_s"] / found["executemany_rows_s"],
         "read": found["read_sql_s"] / found["read_s"],
@@ -259,7 +268,7 @@ def main() -> int:
     options = parser.parse_args()
     with server(fsync="on", shared_buffers="'128MB'") as running, tempfile.TemporaryDirectory() as folder:
         bench = Bench(running, options.rows, Path(folder))
-        found = {**bench.load(), **bench.load_bars(), **bench.read(), **bench.live()}
+        found = {**bench.load(), **bench.restore(), **bench.load_bars(), **bench.read(), **bench.live()}
         found |= bench.export(options.days)
         bench.store.close()
         found |= synced(options.rows, running)

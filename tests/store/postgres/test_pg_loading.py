@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barograph.errors import DataError, SettingsError, StorageError, UsageError
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[3]
 TICKS = physical("ticks")
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.text("\x00\x01\x02a\U0001f600", max_size=6)), st.integers(0, 3))
 def test_escaped_text_has_no_nul_keeps_its_order_and_comes_back(
     texts: list[str | None], skipped: int
@@ -66,6 +67,7 @@ def test_rows_are_ranked_among_those_with_an_equal_key_in_the_sort_order() -> No
     assert ranks(given) == [(3, 0), (4, 0), (1, 1), (5, 2), (2, 3), (6, 0)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.none() | st.integers(0, 2)), max_size=30),
     st.data(),

@@ -63,9 +63,14 @@ def test_any_sequence_of_commits_gives_the_rows_of_the_lake(
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.lists(ROWS, min_size=1, max_size=6), st.integers(1, 5), st.randoms(use_true_random=False))
+@given(
+    st.lists(ROWS, min_size=1, max_size=6),
+    st.integers(1, 5),
+    st.sampled_from([1, 3, 1000]),
+    st.randoms(use_true_random=False),
+)
 def test_any_increments_absorbed_in_any_order_give_the_same_tables(
-    tables: Address, commits: list[list[Any]], batch_rows: int, random: Any
+    tables: Address, commits: list[list[Any]], batch_rows: int, at_once: int, random: Any
 ) -> None:
     empty(tables)
     store, model = PostgresStore(tables), Model()
@@ -77,6 +82,8 @@ def test_any_increments_absorbed_in_any_order_give_the_same_tables(
             {name: rows_of(store, Scan(name, from_pos=made.first_pos, withdrawn=True)) for name in TABLES}
         )
     whole = content(store)
+    store.close()
+    store = PostgresStore(tables, rows_at_once=at_once)
     store.clear()
     random.shuffle(increments)
     for each in increments:

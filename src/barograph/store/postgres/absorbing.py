@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from barograph.errors import UsageError
-from barograph.store.postgres.preparing import in_groups, prepared
+from barograph.store.postgres.pipelining import Put, put_all
+from barograph.store.postgres.preparing import Prepared, in_groups, prepared
 from barograph.store.postgres.reading import LINEAGE
 from barograph.store.postgres.schema import COMMITS, STATE, Physical, all_physical
 
 if TYPE_CHECKING:
     import psycopg
-
-    from barograph.store.postgres.loading import Loader
 
     Connection = psycopg.Connection[Any]
 
@@ -28,13 +27,26 @@ OWN = "own"
 
 
 def absorb(
-    connection: Connection, loader: Loader, physical: Physical, rows: Iterable[pa.RecordBatch]
+    physical: Physical,
+    rows: Iterable[pa.RecordBatch],
+    rows_at_once: int,
+    put: Put,
+    beside: Callable[[], Put | None],
 ) -> tuple[int, int]:
-    """Put rows in, each so many in a transaction of their own; how many came, and how many changed it."""
-    came = changed = 0
-    for table in _tables(rows, physical):
-        came += table.num_rows
-        changed += loader.load(connection, [prepared(physical, table)], lambda _: None)
+    """Put rows in, each so many in a transaction of their own; how many came, and how many changed it.
+
+    Rows that are only added come in order, so that no two pieces have a key in common: two
+    connections put them in side by side. Of rows with versions only one piece is on its way at a time.
+    """
+    came = 0
+
+    def pieces() -> Iterator[Prepared]:
+        nonlocal came
+        for table in _tables(rows, physical, rows_at_once):
+            came += table.num_rows
+            yield prepared(physical, table)
+
+    changed = put_all(pieces(), put, beside if physical.ordinal else lambda: None)
     return came, changed
 
 
@@ -81,16 +93,16 @@ def clear(connection: Connection, namespace: str) -> None:
         _run(connection, f"TRUNCATE {', '.join(f'{namespace}.{name}' for name in names)}", [])
 
 
-def _tables(rows: Iterable[pa.RecordBatch], physical: Physical) -> Iterator[pa.Table]:
+def _tables(rows: Iterable[pa.RecordBatch], physical: Physical, rows_at_once: int) -> Iterator[pa.Table]:
     if physical.ordinal:
-        yield from in_groups(iter(rows), physical, ROWS_AT_ONCE)
+        yield from in_groups(iter(rows), physical, rows_at_once)
         return
     pending: list[pa.RecordBatch] = []
     count = 0
     for batch in rows:
         pending.append(batch)
         count += batch.num_rows
-        if count >= ROWS_AT_ONCE:
+        if count >= rows_at_once:
             yield pa.Table.from_batches(pending)
             pending, count = [], 0
     if count:

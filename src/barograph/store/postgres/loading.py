@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[Any]
 
 _BLOCK_ROWS = 16_384
+_FIRST_ROWS = 1_024
+"""Few, so that the server has something to do while we encode the rest."""
 _FEW_ROWS = 16_384
 _PARTITIONS = "SELECT {}.barograph_make_partitions(%s, %s::timestamptz, %s::timestamptz + interval '1 us')"
 
@@ -118,8 +120,9 @@ def copy_rows(connection: Connection, target: str, rows: pa.Table) -> None:
         cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)") as copy,
     ):
         copy.write(encoder.write_header())
-        for batch in rows.to_batches(max_chunksize=_BLOCK_ROWS):
-            copy.write(encoder.write_batch(batch))
+        for part in (rows.slice(0, _FIRST_ROWS), rows.slice(_FIRST_ROWS)):
+            for batch in part.to_batches(max_chunksize=_BLOCK_ROWS):
+                copy.write(encoder.write_batch(batch))
         copy.write(encoder.finish())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ def prepared(physical: Physical, rows: pa.Table) -> Prepared:
     rows = ordered(rows.combine_chunks(), physical.table)
     if physical.ordinal:
         rows = with_ordinals(rows, physical)
-    columns = [escaped(column.combine_chunks()) for column in rows.columns]
+    columns = [escaped(whole(column)) for column in rows.columns]
     return Prepared(physical, pa.Table.from_arrays(columns, schema=rows.schema))
 
 
@@ -110,10 +111,8 @@ def with_ordinals(rows: pa.Table, physical: Physical) -> pa.Table:
     prefix = leading(physical)
     group = np.cumsum(begins(rows, prefix))
     rest = [values(rows.column(name)) for name in physical.key[len(prefix) : -1] if name not in nullable]
-    if rest:
-        index = np.lexsort((*rest[::-1], group))
-        if (index[1:] < index[:-1]).any():
-            rows = rows.take(numbers(index, pa.int64()))
+    if rest and not ascending((group, *rest)):
+        rows = rows.take(numbers(np.lexsort((*rest[::-1], group)), pa.int64()))
     starts = np.flatnonzero(begins(rows, physical.key[:-1]))
     sizes = np.diff(np.append(starts, rows.num_rows))
     ordinals = (np.arange(rows.num_rows) - np.repeat(starts, sizes)).astype(np.int32)
@@ -128,12 +127,31 @@ def leading(physical: Physical) -> tuple[str, ...]:
     return physical.key[: same.index(False) if False in same else len(same)]
 
 
+def ascending(keys: Sequence[npt.NDArray[Any]]) -> bool:
+    """Whether rows are in the order of their keys, the first of which weighs most.
+
+    A look at neighbours takes a fraction of the time that sorting takes, and most rows come sorted.
+
+    >>> ascending([np.array([1, 1, 2]), np.array([5, 6, 0])])
+    True
+    """
+    fine = np.ones(max(len(keys[0]) - 1, 0), dtype=np.bool_)
+    for key in reversed(keys):
+        fine = (key[:-1] < key[1:]) | ((key[:-1] == key[1:]) & fine)
+    return bool(fine.all())
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array, in its own memory where it is in one piece already."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 def begins(rows: pa.Table, names: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Where rows differ from the row before in one of the columns; true for the first."""
     changes = np.zeros(max(rows.num_rows - 1, 0), dtype=np.bool_)
     if len(changes):
         for name in names:
-            column = rows.column(name).combine_chunks()
+            column = whole(rows.column(name))
             changes |= values(pc.not_equal(column[:-1], column[1:]))
     return np.append(np.ones(min(rows.num_rows, 1), dtype=np.bool_), changes)
 

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from barograph.clock import Clock, SystemClock
-from barograph.errors import StorageBusy, UsageError
+from barograph.errors import StorageError, UsageError
 from barograph.store.layout import table_named
 from barograph.store.postgres import absorbing, own, reading
 from barograph.store.postgres.address import Address
 from barograph.store.postgres.loading import Loader
+from barograph.store.postgres.pipelining import Put
 from barograph.store.postgres.preparing import Prepared, prepared
 from barograph.store.postgres.schema import COMMITS, STATE, physical
 from barograph.store.postgres.sessions import Readers, Session
 from barograph.store.postgres.snapshots import PostgresSnapshot, held
+from barograph.store.postgres.writing import become_writer, check_writer, write_beside
 from barograph.store.store import Absorbed, Commit, Scan
 from barograph.tables import COMPLETED_TRADES
 
@@ -35,25 +37,29 @@ if TYPE_CHECKING:
 
 _ORDER = ("market_microstructure", "coverage", "anomalies", "candles", "ticks", "quotes", "rejects")
 """Tables whose rows are revised come first: when a load must begin again, it is early."""
-_LOCK_WAIT = "30s"
-_WRITER_WAIT = "1s"
-"""A writer that has just ended may still be about to let go."""
 
 
 class PostgresStore:
     """A store of tables in the database at ``address``, which ``barograph db init`` has made.
 
     Connects when it is first needed, and again when the connection broke. Threads may share it.
+
+    Args:
+        rows_at_once: how many rows about :meth:`absorb` puts in in one transaction.
     """
 
-    def __init__(self, address: Address, clock: Clock | None = None) -> None:
+    def __init__(
+        self, address: Address, clock: Clock | None = None, rows_at_once: int = absorbing.ROWS_AT_ONCE
+    ) -> None:
         self.address = address
+        self._rows_at_once = rows_at_once
         self._clock = clock or SystemClock()
         self._namespace = f'"{address.namespace}"'
         self._readers = Readers(address, self._clock)
         self._asking = Session(address)
         self._writing = Session(address, self._begin_writing)
         self._loader = Loader(self._namespace)
+        self._writer = 0
         self._floor: int | None = None
         self._begun = False
 
@@ -121,11 +127,21 @@ class PostgresStore:
     def absorb(self, table: str, rows: Iterable[pa.RecordBatch]) -> Absorbed:
         """Put rows in by key, durably: what is there already stays, of two versions the newer wins.
 
-        Each 131,072 rows or so are a transaction; see ``barograph.store.store.Absorbing``.
+        Each ``rows_at_once`` rows or so are a transaction; while it runs, the next rows are taken and
+        sorted, and if they are many, a second connection puts them in beside. Whatever ends it, no
+        transaction is open when it returns. See ``barograph.store.store.Absorbing``.
         """
         behind = physical(table if table == COMPLETED_TRADES.name else table_named(table).name)
-        with self._writing.opened(f"putting rows into {table} of {self.address}") as connection:
-            return Absorbed(*absorbing.absorb(connection, self._loader, behind, rows))
+        doing = f"putting rows into {table} of {self.address}"
+        with self._writing.opened(doing) as connection, ExitStack() as beside:
+
+            def put(part: Prepared) -> int:
+                return self._loader.load(connection, [part], lambda _: None)
+
+            found = absorbing.absorb(
+                behind, rows, self._rows_at_once, put, lambda: self._put_beside(doing, beside)
+            )
+            return Absorbed(*found)
 
     def take_over(self, lineage: str, commits: Sequence[tuple[int, int]]) -> None:
         """Count as the content called ``lineage``; see ``barograph.store.store.Absorbing``."""
@@ -172,24 +188,21 @@ class PostgresStore:
 
     def _begin_writing(self, connection: psycopg.Connection[Any]) -> None:
         """Be the only writer, and look where we are; for each new connection."""
-        import psycopg
-
-        connection.execute("SET client_min_messages = 'warning'")
-        connection.execute("SET work_mem = '64MB'")  # joins of what comes with what is there
-        connection.execute(f"SET lock_timeout = '{_WRITER_WAIT}'")
-        try:
-            connection.execute(
-                "SELECT pg_advisory_lock(hashtextextended('barograph writer ' || %s, 0))",
-                [self.address.namespace],
-            )
-        except psycopg.errors.LockNotAvailable:
-            raise StorageBusy(
-                f"another process is committing to {self.address} (namespace {self.address.namespace}); "
-                "one recorder writes to a namespace: end the other, or take another database.namespace"
-            ) from None
-        connection.execute(f"SET lock_timeout = '{_LOCK_WAIT}'")
+        self._writer = become_writer(connection, self.address)
         self._loader = Loader(self._namespace)
         self._look_where_we_are(connection)
+
+    def _put_beside(self, doing: str, until: ExitStack) -> Put | None:
+        """A second connection that puts rows in, ``until`` its end; None if the server has none to spare."""
+        session, loader, writer = Session(self.address, write_beside), Loader(self._namespace), self._writer
+        until.callback(session.close)
+        try:
+            connection = until.enter_context(session.opened(doing))
+        except StorageError:
+            return None  # the load goes on over the first one, which says so if the server is away
+        return lambda part: loader.load(
+            connection, [part], lambda opened: check_writer(opened, self.address, writer)
+        )
 
     def _look_where_we_are(self, connection: psycopg.Connection[Any]) -> int:
         found = connection.execute(reading.committed_sql(self._namespace)).fetchone()
