@@ -193,12 +193,14 @@ def test_doctor_tells_leftovers_and_variables_that_are_not_read(
 
     (data / "state" / "line.tmp").touch()
     os.utime(data / "state" / "line.tmp", (0, 0))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("USE_S3", "true")
     notes = {
         row["about"]: row for row in call("doctor", "--data", data, "--json").json if row["state"] == "note"
     }
-    assert set(notes) == {"environment", "leftovers"}
-    assert "USE_S3" in notes["environment"]["message"]
+    assert set(notes) == {"environment", "s3", "leftovers"}
+    assert "AWS_REGION" in notes["environment"]["message"]
+    assert "USE_S3" in notes["s3"]["message"]
     assert "line.tmp" in notes["leftovers"]["message"]
 
 

@@ -22,13 +22,26 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").
 def commands(document: Path) -> Iterator[list[str]]:
     """The words of every ``barograph`` command in the document's shell blocks."""
     for block in re.findall(r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
+        for line in lines(block):
+            words = line
             while words:
                 ends = [index for index, word in enumerate(words) if word in ("&&", "|")] or [len(words)]
                 if words[0] == "barograph":
                     yield words[1 : ends[0]]
                 words = words[ends[0] + 1 :]
+
+
+def lines(block: str) -> Iterator[list[str]]:
+    """The words of each line; one whose quotation is still open goes on in the next."""
+    line = ""
+    for part in block.splitlines():
+        line += part + "\n"
+        try:
+            yield shlex.split(line, comments=True)
+        except ValueError:
+            continue
+        line = ""
+    assert not line, f"an open quotation: {line}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

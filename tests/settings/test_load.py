@@ -162,6 +162,15 @@ def test_both_names_of_the_key_are_read_and_polygon_wins() -> None:
     assert key({"MASSIVE_API_KEY": "m", "POLYGON_API_KEY": ""}) == "m"
 
 
+@pytest.mark.parametrize("name", ["S3_BUCKET", "AWS_S3_BUCKET"])
+def test_the_plain_names_of_s3_are_read(name: str) -> None:
+    loaded = Settings.load(environ={"USE_S3": "true", name: "my-lake"})
+    assert (loaded.s3.use, loaded.s3.bucket) == (True, "my-lake")
+    assert str(loaded.origin("s3.use")) == "environment USE_S3"
+    assert not Settings.load(environ={"USE_S3": "false"}).s3.use
+    assert "USE_S3" in refusal(environ={"USE_S3": "perhaps"})
+
+
 def test_lists_come_from_the_environment_as_json() -> None:
     loaded = Settings.load(environ={"BAROGRAPH__SIMULATOR__SYMBOLS": '["SOL-USD", "ADA-USD"]'})
     assert loaded.simulator.symbols == ("SOL-USD", "ADA-USD")

@@ -38,6 +38,7 @@ def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:
     yield _python()
     yield from _packages()
     yield from _variables()
+    yield from _far_tables(settings)
     yield _space(settings.data_dir)
     if not settings.data_dir.is_dir():
         yield Finding("data", "note", f"there is no {settings.data_dir} yet", "barograph demo")
@@ -82,6 +83,18 @@ def _variables() -> Iterator[Finding]:
     unread = [name for name in RESERVED_NAMES if os.environ.get(name)]
     if unread:
         yield Finding("environment", "note", f"{', '.join(unread)} set, and not read by this version")
+
+
+def _far_tables(settings: Settings) -> Iterator[Finding]:
+    if settings.s3.use:
+        origin = settings.origin("s3.use")
+        yield Finding(
+            "s3",
+            "note",
+            f"s3.use is set ({origin}): this version reads no tables in S3; the dashboard says so, "
+            "all else goes on with the store of the settings",
+            "barograph sync brings backups in S3 to this machine",
+        )
 
 
 def _space(data: Path) -> Finding:

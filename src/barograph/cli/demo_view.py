@@ -116,6 +116,11 @@ def try_next(report: DemoReport) -> list[str]:
     ]
 
 
+def look_at(report: DemoReport) -> str:
+    """The command that opens the dashboard on what the demo made."""
+    return f"{command_name()} dashboard --data {shlex.quote(str(report.demo.data))}"
+
+
 def command_name() -> str:
     """How this user can call us again: by name where the shell finds it, else by the path just used."""
     used = sys.argv[0]
@@ -153,6 +158,7 @@ def as_text(report: DemoReport) -> str:
         _title("Anomalies") + _anomalies(report.demo),
         _title("Files") + _files(report),
         _title("Try next") + "".join(f"  {command}\n" for command in try_next(report)),
+        _title("Look at it in a browser") + f"  {look_at(report)}\n",
     ]
     return "\n".join(sections)
 

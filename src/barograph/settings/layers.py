@@ -29,15 +29,13 @@ PLAIN_NAMES: Mapping[str, Path] = {
     "POLYGON_API_KEY": ("feeds", "polygon", "api_key"),
     "POLYGON_TIER_CRYPTO": ("feeds", "polygon", "tier_crypto"),
     "POLYGON_TIER_STOCKS": ("feeds", "polygon", "tier_stocks"),
+    "AWS_S3_BUCKET": ("s3", "bucket"),
+    "S3_BUCKET": ("s3", "bucket"),
+    "USE_S3": ("s3", "use"),
 }
 """Variables with names of their own; the later of two for one setting wins."""
 
-RESERVED_NAMES: tuple[str, ...] = (
-    "AWS_REGION",
-    "S3_BUCKET",
-    "AWS_S3_BUCKET",
-    "USE_S3",
-)
+RESERVED_NAMES: tuple[str, ...] = ("AWS_REGION",)
 """Variables that later versions will read and this one does not; ``doctor`` says so when one is set."""
 
 

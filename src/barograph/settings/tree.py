@@ -370,6 +370,39 @@ class AlertsSection(Section):
     )
 
 
+class WebSection(Section):
+    """The API, `barograph serve`, and the dashboard, `barograph dashboard`."""
+
+    host: str = Field(default="127.0.0.1", description="Where both listen; public only with tokens.")
+    api_port: int = Field(default=8000, ge=0, le=65_535, description="Port of the API; 0 takes a free one.")
+    dashboard_port: int = Field(
+        default=8501, ge=0, le=65_535, description="Port of the dashboard; 0 takes a free one."
+    )
+    tokens: Literal["auto", "always", "never"] = Field(
+        default="auto", description='Whether the API asks for a token; "auto": except on loopback.'
+    )
+    cors: tuple[str, ...] = Field(default=(), description="Origins whose pages may call the API.")
+    requests_per_minute: int = Field(
+        default=30_000, ge=1, description="Requests of one token, or one address, that are answered."
+    )
+    rows_max: int = Field(default=1_000_000, ge=1, description="Rows of one answer, at the most.")
+    query_seconds: float = Field(default=10.0, gt=0, description="Longest time of a query by POST.")
+    query_rows: int = Field(default=100_000, ge=1, description="Rows of its answer, at the most.")
+    query_mb: int = Field(default=64, ge=1, description="Size of its answer, at the most.")
+    stream_clients: int = Field(default=200, ge=1, description="Clients of the live stream at once.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes of the API.")
+    studies: FilePath | None = Field(
+        default=None, description="Folder of past studies; the folder study beside the data when absent."
+    )
+
+
+class S3Section(Section):
+    """A lake in S3, for those who look at it. This version cannot read one yet, and says so."""
+
+    use: bool = Field(default=False, description="Whether the tables to look at are in S3.")
+    bucket: str | None = Field(default=None, description="The bucket that they are in.")
+
+
 class LogSection(Section):
     """What is said on standard error."""
 
@@ -402,6 +435,8 @@ class Settings(Section):
     retention: RetentionSection = RetentionSection()
     alerts: AlertsSection = AlertsSection()
     feeds: FeedsSection = FeedsSection()
+    web: WebSection = WebSection()
+    s3: S3Section = S3Section()
     log: LogSection = LogSection()
 
     _origins: Mapping[Path, Origin] = PrivateAttr(default_factory=dict)

@@ -46,13 +46,15 @@ def status(*, watch: bool = False, common: Options = DEFAULTS) -> None:
     if common.json:
         write_object(fields, as_json=True)
     else:
-        _write_text(fields, reading)
+        _write_text(fields, reading, data)
     if behind and not _runs(reading):
         common.remark("the tables are behind the tape; 'barograph replay' brings them up")
 
 
 def _fields(settings: Settings, reading: Reading | None) -> dict[str, Any]:
+    from barograph.cli.house_view import house_fields
     from barograph.cli.status_view import as_fields, disk_fields
+    from barograph.supervising.statefile import read_state
 
     data = settings.data_dir
     tape = tape_fields(data / "tape")
@@ -66,15 +68,21 @@ def _fields(settings: Settings, reading: Reading | None) -> dict[str, Any]:
         "records_behind": None if reach is None else max(tape["end"] - reach, 0),
         "disk": disk_fields(free, reading.status if reading is not None else None),
         "recorder": as_fields(reading),
+        "house": house_fields(read_state(data), time.time_ns()),
         **tables,
     }
 
 
-def _write_text(fields: dict[str, Any], reading: Reading | None) -> None:
+def _write_text(fields: dict[str, Any], reading: Reading | None, data: Path) -> None:
+    from barograph.cli.house_view import house_text
     from barograph.cli.status_view import as_text
+    from barograph.supervising.statefile import read_state
 
-    write_object({name: value for name, value in fields.items() if name != "recorder"}, as_json=False)
+    own = ("recorder", "house")
+    write_object({name: value for name, value in fields.items() if name not in own}, as_json=False)
     write("\n" + as_text(reading))
+    house = house_text(read_state(data), time.time_ns())
+    write(house and "\n" + house)
 
 
 def _reading(data: Path) -> Reading | None:

@@ -1,0 +1,1 @@
+"""Charts: functions from frames to Plotly figures, without Streamlit."""
