@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import structlog
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.servers.postgres import Server
 
     from barograph.store.postgres.address import Address
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("barograph", deadline=None)
+settings.load_profile("barograph")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

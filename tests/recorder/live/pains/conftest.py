@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,19 @@ from barograph.calendars import registry
 from barograph.recorder.live import follower
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _calendars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    kept = tmp_path_factory.mktemp("calendars")
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("calendars")
+
+
+@pytest.fixture(autouse=True)
+def _calendars(_kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = registry._built
 
     def from_there(name: str, overrides: object, _cache: Path | None) -> object:
-        return built(name, overrides, kept)  # type: ignore[arg-type]
+        return built(name, overrides, _kept)  # type: ignore[arg-type]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_built", from_there)
-        yield
+    monkeypatch.setattr(registry, "_built", from_there)
 
 
 @pytest.fixture(autouse=True)

@@ -48,6 +48,7 @@ def test_connected_but_mute_is_noticed_and_subscribed_anew(case: Case, tmp_path:
 @everywhere
 def test_given_few_trades_and_long_silence_then_nothing_is_called_stale(case: Case, tmp_path: Path) -> None:
     with scene(case, tmp_path) as it:
+        it.house.until(lambda: it.house.stats.feeds[case.feed].stage == "live", what="subscribed")
         it.trade(10)
         it.house.caught_up()
         asked = len(it.house.sent())
