@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from barograph.store.postgres.address import Address
 
 # How long an example takes says more about the machine than about the code.
-settings.register_profile("barograph", deadline=None)
+settings.register_profile("barograph", deadline=None, max_examples=50)
 settings.load_profile("barograph")
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -41,14 +40,6 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} skipped, but here everything must run: {report.longrepr}"
     return report
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
-    """What a file's tests left open is told at the file's end, not when some later test meets it."""
-    yield
-    if nextitem is None or nextitem.path != item.path:
-        gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +75,20 @@ def postgres(postgres_server: Server) -> Address:
 
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with all that the demo makes. To be read only."""
+    """A data directory with all that the demo makes. To be read only: all workers of a run share it."""
+    import fcntl  # not on every system
+
     from tests.servers.demo_data import make
 
-    return make(tmp_path_factory.mktemp("demo") / "data")
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the first one makes it, the others wait for that
+        if not (folder / "made").exists():
+            make(folder / "data")
+            (folder / "made").touch()
+    return folder / "data"
 
 
 @pytest.fixture(autouse=True)

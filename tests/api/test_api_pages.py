@@ -13,9 +13,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.api.house import TIED, Served, commit_of, fill, served, settings_of
-from tests.store.making import DAY_0, MINUTE, bar, commit
+from tests.store.making import DAY_0, MINUTE, Row, bar, commit
 
 from barograph.api import answers, formats, windows
+from barograph.api.formats import Form
 from barograph.api.pages import Position, after, cursor_of, first_rows, last_position, position_of
 from barograph.api.problems import Problem
 from barograph.errors import StoreCorrupt
@@ -86,6 +87,51 @@ def test_what_is_committed_is_served_at_once(tmp_path: Path) -> None:
     lake.close()
 
 
+def test_a_full_page_of_old_days_holds_while_newer_days_come(tmp_path: Path) -> None:
+    lake = fill(tmp_path)
+    asked = {"symbol": "BTC-USD", "start": "2024-08-08", "limit": 10}
+    with served(settings_of(tmp_path)) as running:
+        tag = running.get("/v1/bars", **asked).headers["etag"]
+        later = DAY_0 + 3_000 * MINUTE
+        lake.commit(commit(20_000, 20_001, market_microstructure=[bar(later, 20_000)]))
+        running.get("/v1/bars", 304, {"If-None-Match": tag}, **asked)
+        # A symbol that is new may come before others where none is named.
+        everything = running.get("/v1/bars", limit=10).json()
+        lake.commit(commit(20_001, 20_002, market_microstructure=[bar(later, 20_001, "AAA-USD")]))
+        page = running.get("/v1/bars", limit=10).json()
+        assert (everything["rows"][0]["symbol"], page["rows"][0]["symbol"]) == ("BTC-USD", "AAA-USD")
+    lake.close()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        bar(DAY_0 + 4 * MINUTE, 20_000, revision=1),  # a minute of the page, revised
+        bar(DAY_0 + 4 * MINUTE + 1, 20_000),  # one in between
+        bar(DAY_0 + 5_000 * MINUTE, 20_000, venue="aaa"),  # a venue that comes before, on another day
+    ],
+)
+def test_a_full_page_is_another_when_a_row_of_it_is(tmp_path: Path, row: Row) -> None:
+    lake = fill(tmp_path)
+    asked = {"symbol": "BTC-USD", "start": "2024-08-08", "limit": 10}
+    with served(settings_of(tmp_path)) as running:
+        before = running.get("/v1/bars", **asked)
+        lake.commit(commit(20_000, 20_001, market_microstructure=[row]))
+        now = running.get("/v1/bars", headers={"If-None-Match": before.headers["etag"]}, **asked)
+        assert now.json()["rows"] != before.json()["rows"]
+    lake.close()
+
+
+def test_a_page_that_is_not_full_grows_on_any_day(tmp_path: Path) -> None:
+    lake = fill(tmp_path)
+    asked = {"symbol": "BTC-USD", "start": "2024-08-09", "limit": 100}
+    with served(settings_of(tmp_path)) as running:
+        before = running.get("/v1/bars", **asked).json()["rows"]
+        lake.commit(commit(20_000, 20_001, market_microstructure=[bar(DAY_0 + 9_000 * MINUTE, 20_000)]))
+        assert len(running.get("/v1/bars", **asked).json()["rows"]) == len(before) + 1
+    lake.close()
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "arrow"])
 def test_a_streamed_answer_is_the_same_as_one_made_at_once(
     filled: Path, monkeypatch: pytest.MonkeyPatch, form: str
@@ -93,7 +139,7 @@ def test_a_streamed_answer_is_the_same_as_one_made_at_once(
     with served(settings_of(filled)) as running:
         whole = running.get("/v1/ticks", limit=9_000, format=form)
     monkeypatch.setattr(answers, "SMALL_ROWS", 10)
-    monkeypatch.setattr(answers, "PIECE_ROWS", 7)
+    monkeypatch.setattr(answers, "PIECE_ROWS", dict.fromkeys(Form, 7))
     monkeypatch.setattr(windows, "ROWS", 20)
     with served(settings_of(filled)) as running:
         streamed = running.get("/v1/ticks", limit=9_000, format=form)
@@ -117,7 +163,7 @@ def test_an_answer_that_breaks_off_lacks_its_end_and_is_logged(
         return b"x"
 
     monkeypatch.setattr(answers, "SMALL_ROWS", 10)
-    monkeypatch.setattr(answers, "PIECE_ROWS", 7)
+    monkeypatch.setattr(answers, "PIECE_ROWS", dict.fromkeys(Form, 7))
     monkeypatch.setattr(formats._Csv, "rows", broken)
     structlog.configure(
         processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -141,7 +187,7 @@ def test_who_goes_away_in_the_middle_is_written_no_more(
         return bytes(1 << 20)
 
     monkeypatch.setattr(answers, "SMALL_ROWS", 10)
-    monkeypatch.setattr(answers, "PIECE_ROWS", 1)
+    monkeypatch.setattr(answers, "PIECE_ROWS", dict.fromkeys(Form, 1))
     monkeypatch.setattr(formats._Csv, "rows", large)
     with served(settings_of(filled)) as running:
         with running.client.stream("GET", "/v1/ticks?limit=9000&format=csv") as answer:

@@ -23,8 +23,7 @@ PAGES = {
 """Each page with the number of its charts and a text near its end."""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", ["desktop", "phone"])
+@pytest.mark.parametrize(("width", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_every_page_shows_without_a_complaint(looking: Looking, width: Width, scheme: Scheme) -> None:
     with looking(width, scheme) as somebody:
         for path, (count, text) in PAGES.items():

@@ -177,7 +177,10 @@ def viewer(
     """Open a window of that width, light or dark; at the end all must be well."""
     phone = {"user_agent": PHONE_AGENT, "has_touch": True} if width == "phone" else {}
     context = browser.new_context(
-        viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme, **phone
+        viewport={"width": WIDTHS[width], "height": 900},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        **phone,
     )
     try:
         somebody = Viewer(context.new_page(), url, width, scheme)

@@ -18,6 +18,7 @@ from barograph.api import formats
 from barograph.api.formats import Form, Gzip, writer
 from barograph.api.pages import Position, cursor_of, fingerprint, first_rows, last_position, position_of, upto
 from barograph.api.sources import Source, key_kinds
+from barograph.api.versions import Days
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 SMALL_ROWS = 16_384
 """An answer of at most so many rows is made at once; a larger one is streamed."""
-PIECE_ROWS = 16_384
-"""Rows that are written at once."""
+PIECE_ROWS = {Form.JSON: 16_384, Form.CSV: 16_384, Form.ARROW: 65_536}
+"""Rows that are written at once, some ten megabytes."""
 _WRITING = 2
 """Pieces that are written at the same time."""
 KEPT_BYTES = 64 << 20
@@ -79,40 +80,42 @@ class Small:
 
     Attributes:
         following: the next page's cursor.
+        version: of the rows that it hangs on: those of ``days``, or all; None where only rows tell.
     """
 
     body: bytes
     tag: str
     following: str | None
+    version: str | None = None
+    days: Days | None = None
 
 
 class Kept:
-    """The small answers that were last asked for, by query and version."""
+    """The small answers that were last asked for, by query."""
 
     def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
         self._most = most_bytes
         self._size = 0
-        self._answers: OrderedDict[str, tuple[str, Small]] = OrderedDict()
+        self._answers: OrderedDict[str, Small] = OrderedDict()
 
-    def get(self, key: str, version: str) -> Small | None:
-        """The answer made from rows of this version."""
+    def get(self, key: str) -> Small | None:
+        """The answer that was made last; whether it still holds, its version tells."""
         found = self._answers.get(key)
-        if found is None or found[0] != version:
-            return None
-        self._answers.move_to_end(key)
-        return found[1]
+        if found is not None:
+            self._answers.move_to_end(key)
+        return found
 
-    def put(self, key: str, version: str, answer: Small) -> None:
+    def put(self, key: str, answer: Small) -> None:
         """Keep an answer in place of an older one."""
         former = self._answers.pop(key, None)
         if former is not None:
-            self._size -= len(former[1].body)
+            self._size -= len(former.body)
         if len(answer.body) > KEPT_ONE_BYTES:
             return
-        self._answers[key] = (version, answer)
+        self._answers[key] = answer
         self._size += len(answer.body)
         while self._size > self._most:
-            _, (_, oldest) = self._answers.popitem(last=False)
+            _, oldest = self._answers.popitem(last=False)
             self._size -= len(oldest.body)
 
 
@@ -130,27 +133,29 @@ class Answers:
         Raises:
             Problem, BarographError: as the source and the cursor say.
         """
-        version = await self.state.run(ask.source.version)
-        tag = _tag(ask, version) if version is not None else None
-        if tag is not None and _has(request, tag):
-            return _not_modified(tag)
         if ask.limit > SMALL_ROWS:
+            version = await self.state.run(ask.source.version)
+            tag = _tag(ask, version) if version is not None else None
+            if tag is not None and _has(request, tag):
+                return _not_modified(tag)
             return await self._stream(request, ask, tag)
-        small = await self._small(ask, version)
+        small = await self._small(ask)
         if _has(request, small.tag):
             return _not_modified(small.tag)
         return Response(small.body, headers=_headers(request, ask, small.tag, small.following))
 
-    async def _small(self, ask: Ask, version: str | None) -> Small:
-        if version is None:
-            return await self.state.run(make_small, ask, None)
+    async def _small(self, ask: Ask) -> Small:
         key = ask.key
-        if (kept := self.kept.get(key, version)) is not None:
+        kept = self.kept.get(key)
+        version = await self.state.run(ask.source.version, kept.days if kept is not None else None)
+        if version is None:
+            return await self.state.run(make_small, ask)
+        if kept is not None and kept.version == version:
             return kept
         if (making := self._being_made.get((key, version))) is not None:
             # Whoever asked first may go away; the answer is made all the same.
             return await asyncio.shield(making)
-        making = asyncio.ensure_future(self.state.run(make_small, ask, version))
+        making = asyncio.ensure_future(self.state.run(make_small, ask))
         self._being_made[key, version] = making
         making.add_done_callback(lambda made: self._made(key, version, made))
         return await asyncio.shield(making)
@@ -158,7 +163,7 @@ class Answers:
     def _made(self, key: str, version: str, made: asyncio.Future[Small]) -> None:
         del self._being_made[key, version]
         if not made.cancelled() and made.exception() is None:
-            self.kept.put(key, version, made.result())
+            self.kept.put(key, made.result())
 
     async def _stream(self, request: Request, ask: Ask, tag: str | None) -> Response:
         """Where the page ends is found first, by keys alone: the header with the next page goes before it."""
@@ -174,16 +179,23 @@ class Answers:
         return StreamingResponse(_chained(first, pieces), headers=headers)
 
 
-def make_small(ask: Ask, version: str | None) -> Small:
-    """A whole answer; its tag is of its version, else of what it holds."""
-    before = ask.before()
-    page = first_rows(ask.source.frames(before, ask.limit + 1), ask.source.sort, ask.limit, before)
+def make_small(ask: Ask) -> Small:
+    """A whole answer; its tag is of the version of its rows, else of what it holds."""
+    source, before = ask.source, ask.before()
+    version, days = source.version(), None
+    page = first_rows(source.frames(before, ask.limit + 1), source.sort, ask.limit, before)
     following = cursor_of(page.following, ask.query) if page.following is not None else None
-    body = formats.whole(ask.form, ask.source.schema, page.frames, following)
+    body = formats.whole(ask.form, source.schema, page.frames, following)
+    if version is not None and following is not None:
+        days = source.days_of(page.frames[0].row(0, named=True), page.frames[-1].row(-1, named=True))
+    if days is not None:
+        of_days = source.version(days)
+        # What was read is of these days as they are now if nothing at all has changed since.
+        version, days = (of_days, days) if source.version() == version else (version, None)
     tag = _tag(ask, version if version is not None else hashlib.blake2s(body).hexdigest())
     if ask.gzip:
         body = zlib.compress(body, 1, wbits=31)
-    return Small(body, tag, following)
+    return Small(body, tag, following, version, days)
 
 
 def _end_of_page(ask: Ask, before: Position | None) -> tuple[Position | None, str | None]:
@@ -215,7 +227,7 @@ async def _pieces(
     """
     made = writer(ask.form, ask.source.schema)
     gzip = Gzip() if ask.gzip else None
-    pieces = _Pieces(frames)
+    pieces = _Pieces(frames, PIECE_ROWS[ask.form])
     writing: deque[asyncio.Future[bytes]] = deque()
     reading = asyncio.ensure_future(state.run(pieces.take))
     number = 0
@@ -241,11 +253,11 @@ async def _pieces(
 
 
 class _Pieces:
-    """Frames in pieces of :data:`PIECE_ROWS`, taken one at a time by whatever thread."""
+    """Frames in pieces of so many rows, taken one at a time by whatever thread."""
 
-    def __init__(self, frames: Iterator[pl.DataFrame]) -> None:
+    def __init__(self, frames: Iterator[pl.DataFrame], rows: int) -> None:
         self._lock = threading.Lock()
-        self._left = _cut(frames)
+        self._left = _cut(frames, rows)
 
     def take(self) -> pl.DataFrame | None:
         """The next one; None at the end, or once it is closed."""
@@ -258,10 +270,10 @@ class _Pieces:
             self._left.close()
 
 
-def _cut(frames: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame, None, None]:
+def _cut(frames: Iterator[pl.DataFrame], rows: int) -> Generator[pl.DataFrame, None, None]:
     for frame in frames:
         if frame.height:
-            yield from frame.iter_slices(PIECE_ROWS)
+            yield from frame.iter_slices(rows)
 
 
 async def _chained(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

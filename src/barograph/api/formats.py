@@ -7,7 +7,6 @@ infinity, which JSON has no word for, are null there.
 from __future__ import annotations
 
 import io
-import threading
 import zlib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -175,34 +174,25 @@ class _Csv:
 
 
 class _Arrow:
-    def __init__(self, schema: pa.Schema) -> None:
-        import pyarrow as pa
+    """Arrow's stream, message by message: the schema, a batch each, the end."""
 
+    _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"  # a continuation without any message
+
+    def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
-        self._lock = threading.Lock()
-        self._sink = io.BytesIO()
-        self._stream = pa.ipc.new_stream(self._sink, schema)
 
     def begin(self) -> bytes:
-        return self._written()
+        made: bytes = self._schema.serialize().to_pybytes()
+        return made
 
     def rows(self, frame: pl.DataFrame, number: int) -> bytes:
         del number
-        made = arrow(frame, self._schema).combine_chunks()
-        with self._lock:
-            self._stream.write_table(made)
-            return self._written()
+        batches = arrow(frame, self._schema).combine_chunks().to_batches()
+        return b"".join(batch.serialize() for batch in batches)
 
     def end(self, following: str | None) -> bytes:
         del following  # the header Link tells it
-        self._stream.close()
-        return self._written()
-
-    def _written(self) -> bytes:
-        data = self._sink.getvalue()
-        self._sink.seek(0)
-        self._sink.truncate()
-        return data
+        return self._END
 
 
 _WRITERS: dict[Form, type[_Json] | type[_Csv] | type[_Arrow]] = {

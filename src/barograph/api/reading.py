@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 import pyarrow as pa
 
+from barograph.clock import DAY_US
 from barograph.errors import StorageBusy, StoreCorrupt
 from barograph.market.intervals import frame as in_memory
 from barograph.market.lazy import lazy
@@ -104,9 +105,10 @@ def _conditions(wanted: Scan, table: Table) -> pl.Expr:
         if values is not None:
             one = len(values) == 1
             found &= pl.col(name) == values[0] if one else pl.col(name).is_in(list(values))
-    if wanted.start_us is not None:
+    # At midnight nothing need be compared: files hold whole days, and only those of the scan are read.
+    if wanted.start_us is not None and wanted.start_us % DAY_US:
         found &= pl.col(table.time) >= _moment(wanted.start_us)
-    if wanted.end_us is not None:
+    if wanted.end_us is not None and wanted.end_us % DAY_US:
         found &= pl.col(table.time) < _moment(wanted.end_us)
     return found
 

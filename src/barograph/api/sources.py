@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
 
 from barograph.api.pages import Position, after, fingerprint
 from barograph.api.problems import Problem
 from barograph.api.reading import frame, quick
 from barograph.api.series import Names, Series, among, series_columns
-from barograph.api.versions import version_of
+from barograph.api.versions import Days, version_of
 from barograph.api.windows import Windows
-from barograph.clock import DAY_US, MINUTE_US
+from barograph.clock import DAY_US, MINUTE_US, from_us
 from barograph.store.lake import Lake
 from barograph.store.store import Scan
 from barograph.tables import CANDLES, MARKET_MICROSTRUCTURE, QUOTES, TICKS, Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HEARD = (TICKS, QUOTES, MARKET_MICROSTRUCTURE, CANDLES)
 _ROW_US = {"ticks": 1_000_000, "quotes": 1_000_000, "anomalies": 60 * MINUTE_US}
 """How often a row is expected, about; a minute where nothing else is said."""
+EARLIEST = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,16 @@ class Source(Protocol):
         """The columns."""
         ...
 
-    def version(self) -> str | None:
-        """A text that changes when the rows may have; None: compare the rows."""
+    def version(self, days: Days | None = None) -> str | None:
+        """A text that changes when the rows may have, those of ``days`` or all; None: compare the rows."""
+        ...
+
+    def days_of(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Days | None:
+        """The days on whose rows alone a page hangs that goes on after ``last``; None: it may be on all.
+
+        Args:
+            first, last: its first and last row.
+        """
         ...
 
     def at_most(self) -> int | None:
@@ -97,6 +107,11 @@ class TableSource:
     wanted: Wanted
 
     @property
+    def time(self) -> str:
+        """The column of time among those of the order."""
+        return self.table.time
+
+    @property
     def sort(self) -> Sequence[str]:
         """See :class:`Source`."""
         return self.table.sort
@@ -106,9 +121,13 @@ class TableSource:
         """See :class:`Source`."""
         return self.table.schema()
 
-    def version(self) -> str:
+    def version(self, days: Days | None = None) -> str:
         """See :class:`Source`."""
-        return _version(self.state, [self.table])
+        return _version(self.state, [self.table], days)
+
+    def days_of(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Days | None:
+        """See :class:`Source`."""
+        return _days_of(self, [self.table], first, last)
 
     def at_most(self) -> None:
         """See :class:`Source`."""
@@ -150,6 +169,11 @@ class BarsSource:
     every: str
 
     @property
+    def time(self) -> str:
+        """The column of time among those of the order."""
+        return MARKET_MICROSTRUCTURE.time
+
+    @property
     def sort(self) -> Sequence[str]:
         """See :class:`Source`."""
         return MARKET_MICROSTRUCTURE.sort
@@ -183,9 +207,13 @@ class BarsSource:
         """What they are made from."""
         return [TICKS, QUOTES] if self.interval_us < MINUTE_US else [MARKET_MICROSTRUCTURE, CANDLES]
 
-    def version(self) -> str:
+    def version(self, days: Days | None = None) -> str:
         """See :class:`Source`."""
-        return _version(self.state, self.tables)
+        return _version(self.state, self.tables, days)
+
+    def days_of(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Days | None:
+        """See :class:`Source`: minutes as they are; what is made of many looks back farther."""
+        return _days_of(self, self.tables, first, last) if self.interval_us == MINUTE_US else None
 
     def at_most(self) -> int:
         """See :class:`Source`: one an interval."""
@@ -229,7 +257,10 @@ class ListSource:
     sort: Sequence[str]
     schema: pa.Schema
 
-    def version(self) -> None:
+    def version(self, days: Days | None = None) -> None:
+        """See :class:`Source`."""
+
+    def days_of(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Days | None:
         """See :class:`Source`."""
 
     def at_most(self) -> None:
@@ -246,13 +277,33 @@ class ListSource:
         yield from (found.select(self.sort) if keys_only else found).iter_slices(16_384)
 
 
-def _version(state: State, tables: Sequence[Table]) -> str:
+def _version(state: State, tables: Sequence[Table], days: Days | None) -> str:
     market = state.market()
-    version = version_of(market.store, tables)
-    if isinstance(market.store, Lake):
+    version = version_of(market.store, tables, days)
+    if isinstance(market.store, Lake) and days is None:
         return version
-    # A database's series are asked for more rarely than rows come in.
+    # A new series may come before the rows of these days; and a database's are asked for more rarely
+    # than rows come in.
     return fingerprint(version, state.catalogue.version(market, tables))
+
+
+def _days_of(
+    source: TableSource | BarsSource,
+    tables: Sequence[Table],
+    first: Mapping[str, Any],
+    last: Mapping[str, Any],
+) -> Days | None:
+    """See :class:`Source`. Of one series, the first that is wanted: no other can come in between."""
+    if not isinstance(source.state.market().store, Lake):
+        return None
+    depth = list(source.sort).index(source.time)
+    names = tuple(first[name] for name in source.sort[:depth])
+    known = known_series(source.state, tables, source.wanted)
+    if names != tuple(last[name] for name in source.sort[:depth]) or not known or known[0].names != names:
+        return None
+    begun_us = source.wanted.start_us
+    since = EARLIEST if begun_us is None else from_us(max(begun_us, 0)).date()
+    return Days(since, last[source.time].date())
 
 
 def known_series(state: State, tables: Sequence[Table], wanted: Wanted) -> list[Series]:

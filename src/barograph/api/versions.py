@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from barograph.api.pages import fingerprint
 from barograph.store.lake import Lake
@@ -11,6 +13,13 @@ from barograph.store.layout import hot_days, hot_folder, link_folder, names_in, 
 from barograph.store.lineage import origin
 from barograph.store.store import Reader
 from barograph.tables import TABLES, Table
+
+
+class Days(NamedTuple):
+    """Days of UTC, both included."""
+
+    first: date
+    last: date
 
 
 def version_at(store: Reader) -> str:
@@ -26,8 +35,8 @@ def version_at(store: Reader) -> str:
     return f"{version}-{sealed_at(store.root, TABLES.values()):x}" if isinstance(store, Lake) else version
 
 
-def version_of(store: Reader, tables: Iterable[Table]) -> str:
-    """The same for the rows of a few tables.
+def version_of(store: Reader, tables: Iterable[Table], days: Days | None = None) -> str:
+    """The same for the rows of a few tables, on ``days`` or on all.
 
     Of a lake it changes only with commits that have rows of them: most have no minute, since those
     close once a minute.
@@ -36,7 +45,7 @@ def version_of(store: Reader, tables: Iterable[Table]) -> str:
         return version_at(store)
     begun = origin(store.root)
     chosen = list(tables)
-    parts = [_parts(store, table) for table in chosen]
+    parts = [_parts(store, table, days) for table in chosen]
     return fingerprint(begun.name, begun.taken, sealed_at(store.root, chosen), parts)
 
 
@@ -56,11 +65,13 @@ def sealed_at(root: Path, tables: Iterable[Table]) -> int:
     return newest
 
 
-def _parts(lake: Lake, table: Table) -> list[str]:
+def _parts(lake: Lake, table: Table, days: Days | None) -> list[str]:
     """The committed hot parts, by name: what is in a part never changes."""
     committed = lake.committed()
     found = []
     for day in hot_days(lake.root, table):
+        if days is not None and not days.first <= day <= days.last:
+            continue
         for name in names_in(hot_folder(lake.root, table, day)):
             bounds = part_bounds(name)
             if bounds is not None and bounds[1] <= committed:

@@ -87,6 +87,8 @@ class Windows:
         if at_us > one.last_us or at_us + span_us >= END_US:
             return end_us
         to_us = at_us + span_us
+        if span_us >= DAY_US:
+            to_us -= to_us % DAY_US  # files of whole days are read as they are
         return to_us if end_us is None else min(to_us, end_us)
 
     def _span(self, span_us: int) -> int:
