@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from barograph.api.application import create_app
+from barograph.api.serving import PATIENCE_S
 from barograph.settings import Settings
 
 WITHIN_S = 120.0
@@ -21,7 +22,8 @@ WITHIN_S = 120.0
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """The whole API with these settings; its address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))
+    config = uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=PATIENCE_S)
+    server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
