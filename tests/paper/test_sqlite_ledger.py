@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -149,21 +150,38 @@ def test_the_schema_itself_refuses_what_must_not_be(path: Path) -> None:
 def test_pending_trades_and_notes_are_synced_and_usual_writes_wait_for_no_disk(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite syncs the log at a commit where ``synchronous`` is FULL (https://www.sqlite.org/wal.html)."""
+    """What is in SQLite's log is safe once the log is on the disk (https://www.sqlite.org/wal.html)."""
     ledger = SqliteLedger(path)
-    said: list[str] = []
-    ledger._connection.set_trace_callback(said.append)
+    log = path.with_name(path.name + "-wal")
+    synced: list[bytes] = []
+
+    def sync(descriptor: int) -> None:
+        assert os.fstat(descriptor).st_ino == log.stat().st_ino
+        synced.append(log.read_bytes())
+
+    monkeypatch.setattr("barograph.paper.ledgers.sqlite_file.sync_data", sync)
     item, one = bought(ledger)
     ledger.close(item, trade(one))
-    assert not [line for line in said if "synchronous" in line]
-    for act in (ledger.pending, lambda: ledger.note("engine", b"1")):
-        said.clear()
-        act()
-        full, commit, normal = (
-            next(n for n, line in enumerate(said) if line.startswith(word))
-            for word in ("PRAGMA synchronous = FULL", "COMMIT", "PRAGMA synchronous = NORMAL")
-        )
-        assert full < commit < normal
+    ledger.note("engine", b"of little worth", durably=False)
+    assert synced == []
+    ledger.note("engine", b"of much worth")
+    assert b"of much worth" in synced[0]
+    ledger.close(item, trade(one))
+    ledger.pending()
+    assert b"t1" in synced[1]
+    ledger.shut()
+
+
+def test_given_a_log_that_is_long_a_durable_note_carries_it_into_the_file(path: Path) -> None:
+    ledger = SqliteLedger(path)
+    log = path.with_name(path.name + "-wal")
+    small = path.stat().st_size
+    ledger.note("engine", os.urandom(1 << 21), durably=False)
+    assert (log.stat().st_size > 1 << 21, path.stat().st_size) == (True, small)
+    ledger.note("little", b"", durably=True)
+    assert path.stat().st_size > 1 << 21
+    ledger.note("engine", b"1")  # and the log begins anew
+    assert log.stat().st_size < 1 << 22
     ledger.shut()
 
 

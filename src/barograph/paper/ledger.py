@@ -154,10 +154,11 @@ class Ledger(Protocol):
         """The archive has the trades of these keys. Said twice it is harmless."""
         ...
 
-    def note(self, name: str, value: bytes) -> None:
+    def note(self, name: str, value: bytes, durably: bool = True) -> None:
         """Remember ``value`` under ``name``, beside the items; it is on the disk when this returns.
 
-        So is all that was written before it. The last value counts; there is no condition.
+        So is all that was written before it; not ``durably``, the next durable note sees to both. The last
+        value counts; there is no condition.
         """
         ...
 

@@ -106,8 +106,9 @@ class BlockReader:
         self.fault: str | None = None
         self.synced_pos = 0
         self._behind_damage = False
-        self._decompressor = zstandard.ZstdDecompressor()
+        # Before what costs time: readers of a live tape often ask for a segment that is not there yet.
         self._file: BinaryIO = path.open("rb", buffering=0)
+        self._decompressor = zstandard.ZstdDecompressor()
         try:
             self._begin(start)
         except BaseException:
@@ -155,6 +156,11 @@ class BlockReader:
     def end(self) -> int:
         """The offset where the blocks end: the index of a sealed segment, the size of a raw one."""
         return self.size if self._end is None else self._end
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are bytes behind what has been read."""
+        return self.offset < self.end
 
     def read(self) -> list[Part]:
         """The next blocks, about 1 MiB of them; empty at the end or where :attr:`fault` says why."""

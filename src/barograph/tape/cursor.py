@@ -44,6 +44,11 @@ class Cursor:
         return 0 if self._blocks is None else self._blocks.pos
 
     @property
+    def is_at_end(self) -> bool:
+        """Whether the last look has read all that its segment held then."""
+        return self._blocks is None or not self._blocks.has_more
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """All streams known so far; the same object until there are more."""
         if self._blocks is not None and len(self._blocks.streams) != len(self._known):

@@ -69,10 +69,10 @@ def drive(
             engine.advance(tape.cut(engine.next_pos, following))
             runs += 1
             if runs % 3 == 0:
-                engine.checkpoint()
+                engine.note(engine.stand())
         if stop in deaths:
             engine = engine_of(ledger, plan)
-    engine.checkpoint()
+    engine.note(engine.stand())
 
 
 def driven(path: Path, plan: Plan = PLAN, **how: Sequence[int]) -> SqliteLedger:

@@ -143,7 +143,7 @@ def test_tables_that_hold_the_future_change_no_decision(tmp_path: Path) -> None:
     assert found is not None
     engine = found.main()
     engine.advance(TAPE)
-    engine.checkpoint()
+    engine.note(engine.stand())
     alone = driven(tmp_path / "alone", plan)
     assert told(ledger) == told(alone)
     ledger.shut()

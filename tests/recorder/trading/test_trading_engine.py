@@ -95,7 +95,7 @@ def test_a_strategy_that_comes_later_begins_where_the_others_stand(tmp_path: Pat
     half = len(TAPE) // 2
     engine = engine_of(ledger, Plan(ticks=(DIP,)))
     engine.advance(TAPE.cut(0, half))
-    engine.checkpoint()
+    engine.note(engine.stand())
     drive(ledger, PLAN)
     begun_us = int(TAPE.recv_ns[half]) // 1_000
     mine = [trade for trade in told(ledger)[0] if trade.strategy == "cross"]
@@ -111,7 +111,7 @@ def stop_at(ledger: SqliteLedger, pos: int, action: str, plan: Plan = PLAN) -> N
     word = say(ledger, action, 1)  # type: ignore[arg-type]
     assert heard(ledger) == word
     engine.tell(apply_at(ledger, [], word, pos)[-1])
-    engine.checkpoint()
+    engine.note(engine.stand())
 
 
 def test_given_flatten_then_everything_is_left_and_nothing_entered(tmp_path: Path, undisturbed: Told) -> None:

@@ -61,7 +61,7 @@ def test_a_ledger_that_has_gone_on_since_its_checkpoint_agrees_as_well(
 ) -> None:
     engine = engine_of(ledger)
     engine.advance(TAPE.cut(0, len(TAPE) // 2))
-    engine.checkpoint()
+    engine.note(engine.stand())
     engine.advance(TAPE.cut(len(TAPE) // 2, len(TAPE) - 500))
     report = reconcile(data, ledger, SETTINGS)
     assert (report.differences, report.to_pos) == (0, len(TAPE) // 2)

@@ -21,7 +21,13 @@ from typing import Any, NamedTuple
 
 from barograph.errors import DataError
 from barograph.paper.ledger import Account, Answer, Item, Key, Overtaken
-from barograph.paper.ledgers.sqlite_file import open_file, open_for_reading, sqlite_errors
+from barograph.paper.ledgers.sqlite_file import (
+    log_size,
+    open_file,
+    open_for_reading,
+    sqlite_errors,
+    sync_log,
+)
 from barograph.paper.positions import Position, Trade
 
 _ITEM = """
@@ -65,6 +71,8 @@ _ARCHIVED = "UPDATE trades SET archived = 1 WHERE trade_key = ? AND archived = 0
 _NEW_ACCOUNT = "INSERT OR IGNORE INTO accounts (version, state, name) VALUES (1, ?, ?)"
 _NEXT_ACCOUNT = "UPDATE accounts SET version = version + 1, state = ? WHERE name = ? AND version = ?"
 _NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
+_LONG_LOG = 1 << 20
+"""Bytes of a log that is carried into the file as soon as there is time for it."""
 _DURABLE = ""
 """The note that is written to have all before it on the disk."""
 
@@ -176,10 +184,12 @@ class SqliteLedger:
         with self._writing() as connection:
             connection.executemany(_ARCHIVED, [(key,) for key in keys])
 
-    def note(self, name: str, value: bytes) -> None:
-        """Remember ``value`` under ``name``; it, and all written before it, is on the disk on return."""
-        with self._writing(durably=True) as connection:
+    def note(self, name: str, value: bytes, durably: bool = True) -> None:
+        """Remember ``value`` under ``name``; ``durably``, it and all before it is on the disk on return."""
+        with self._writing() as connection:
             connection.execute(_NOTE, (name, value))
+        if durably:
+            self._settle()
 
     def noted(self, name: str) -> bytes | None:
         """What was noted last under ``name``; None: nothing."""
@@ -211,12 +221,10 @@ class SqliteLedger:
             yield own
 
     @contextmanager
-    def _writing(self, durably: bool = False) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         """All that is done inside, or nothing."""
         with self._lock, sqlite_errors("writing", self.path):
             connection = self._connection
-            if durably:
-                connection.execute("PRAGMA synchronous = FULL")
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -225,9 +233,17 @@ class SqliteLedger:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            finally:
-                if durably:
-                    connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _settle(self) -> None:
+        """Have what was written on the disk, in a log that stays short, while others go on writing.
+
+        A commit with ``synchronous = FULL`` would sync the log too, but keep every other writer waiting for
+        the disk. What stands in the log counts once it is there: frames carry checksums.
+        """
+        sync_log(self.path)
+        if log_size(self.path) > _LONG_LOG:
+            with closing(open_file(self.path, self._busy_s)) as own, sqlite_errors("writing", self.path):
+                own.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _is(connection: sqlite3.Connection, question: str, entry: Entry) -> bool:

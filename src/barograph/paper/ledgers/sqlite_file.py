@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from barograph.disk import storage_error, sync_directory
+from barograph.disk import storage_error, sync_data, sync_directory
 from barograph.errors import (
     BarographError,
     DataError,
@@ -130,6 +130,37 @@ def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
         )
     name = f"{path.absolute().as_uri()}?mode=ro"
     return _patiently(path, lambda: _checked(_connected(name, busy_s, uri=True), path), busy_s)
+
+
+def sync_log(path: Path) -> None:
+    """Have on the disk what was committed to the log of ``path`` before.
+
+    SQLite keeps its locks on the file and its ``-shm``, none on the log: it may be opened beside it.
+
+    Raises:
+        StorageError: the disk does not take it.
+    """
+    log = _log(path)
+    try:
+        with log.open("r+b") as file:
+            sync_data(file.fileno())
+        sync_directory(log.parent)  # its name too: the log is made anew by the first who writes
+    except FileNotFoundError:
+        pass  # it has been carried into the file, which syncs both
+    except OSError as error:
+        raise storage_error(error, f"syncing {log}") from error
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the log of ``path``."""
+    try:
+        return _log(path).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _patiently(path: Path, connect: Callable[[], sqlite3.Connection], busy_s: float) -> sqlite3.Connection:

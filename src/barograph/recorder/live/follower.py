@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow.compute as pc
@@ -21,12 +22,12 @@ from barograph.errors import BarographError, StorageError
 from barograph.log import get_logger
 from barograph.recorder.checkpoint import Checkpoints
 from barograph.recorder.line import Line
-from barograph.recorder.live.saving import Saving
 from barograph.recorder.live.stats import TablesStats
 from barograph.recorder.live.tables.behind import Pace
 from barograph.recorder.places import Places
 from barograph.recorder.recall import StoreRecall
 from barograph.recorder.resuming import resume, runs, with_open_minutes
+from barograph.recorder.saving import Saving
 from barograph.recorder.shaping import LineSettings
 from barograph.recorder.warming import warm
 from barograph.records import Records
@@ -114,7 +115,7 @@ class Follower:
         self._final_pos: int | None = None
         self._abandon = threading.Event()
         self._line: Line | None = None
-        self._saving = Saving(Checkpoints(places.state))
+        self._checkpoints, self._saving = Checkpoints(places.state), Saving()
         self._saved_ns = self._watched_ns = 0
         self._stepped_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -207,7 +208,7 @@ class Follower:
             self._count(line, run, tables)
             self._save(line)
             self._rest(line)
-        self._saving.begin(pack(line.state()), line.next_pos)
+        self._begin_saving(line)
         self._saving.wait()
 
     def _all_runs(self, line: Line) -> Iterator[Records]:
@@ -299,8 +300,11 @@ class Follower:
         since_s = abs(self._clock.now_ns() - self._saved_ns) / NS_PER_S
         if since_s < self._pace.checkpoint_interval_s or self._saving.busy:
             return
-        self._saving.begin(pack(line.state()), line.next_pos)
+        self._begin_saving(line)
         self._saved_ns = self._clock.now_ns()
+
+    def _begin_saving(self, line: Line) -> None:
+        self._saving.begin(partial(self._checkpoints.save, pack(line.state())), line.next_pos)
 
 
 def _newest_us(tables: Mapping[str, pa.Table]) -> int:

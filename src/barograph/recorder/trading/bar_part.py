@@ -148,7 +148,7 @@ class SharedPart:
         """Write the account, and what it waits for."""
         if self._account is not None:
             self._account.keep(pos)
-        self._ledger.note(self._note, pack(self._waiting))
+        self._ledger.note(self._note, pack(self._waiting), durably=False)
 
     def _pass_time(self, recv_ns: Ints) -> Done:
         """Records came: trade what has been waited for long enough."""

@@ -137,17 +137,20 @@ class Engine:
             done += _together([part.take(closed) for part in self.parts.on_minutes], told)
         return done
 
-    def checkpoint(self) -> None:
-        """Everything in the ledger, durably, so that a new process goes on from here.
-
-        The tape up to here must be on the disk: a checkpoint that outlives the records before it would be
-        gone on from with others.
-        """
+    def stand(self) -> bytes:
+        """Bring into the ledger all that is not there; returns where it stands, for :meth:`note`."""
         self._say()
         for part in self.parts.every:
             part.keep(self.next_pos)
         names = tuple(part.name for part in self.parts.every)
-        self.ledger.note(self._note, pack(Standing(names, self.market.state())))
+        return pack(Standing(names, self.market.state()))
+
+    def note(self, standing: bytes) -> None:
+        """A new process goes on from ``standing``; the tape up to there must be on the disk.
+
+        It may be noted on another thread, and while trading goes on: the ledger may be further on.
+        """
+        self.ledger.note(self._note, standing)
 
     def _pieces(self, run: Records) -> Iterator[Records]:
         """``run``, cut where a word takes effect."""

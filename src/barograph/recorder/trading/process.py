@@ -23,6 +23,7 @@ from barograph.paper.positions import Trade
 from barograph.recorder.places import Places
 from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.assembling import assemble
+from barograph.recorder.trading.checkpoints import Checkpoints
 from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
 from barograph.recorder.trading.figures import Figures, Latencies, write_figures
@@ -83,6 +84,7 @@ class TradingProcess:
         self._path = ledger or ledger_path(self._places.lake)
         self._stopping = threading.Event()
         self._latencies = Latencies()
+        self._checkpoints = Checkpoints(self._places.tape)
         self._due = dict.fromkeys(("checkpoint", "listen", "figures"), 0.0)
         names = tuple(spec.name for spec in plan.strategies)
         self.figures = Figures(pid=os.getpid(), started_ns=self._clock.now_ns(), strategies=names)
@@ -111,11 +113,11 @@ class TradingProcess:
             StorageBusy: another process trades with this ledger.
         """
         with self._open() as (ledger, archiving):
-            while not self._stopping.is_set():
-                try:
-                    self._follow(ledger, archiving)
-                except StorageError as error:
-                    self._troubled(error)
+            try:
+                while not self._stopping.is_set():
+                    self._try_to_follow(ledger, archiving)
+            finally:
+                self._checkpoints.wait()  # so long the ledger stays open
         return self._told(archiving)
 
     def _replay(self, engine: Engine, end: int, archiving: Archiving, progress: Progress | None) -> None:
@@ -128,11 +130,17 @@ class TradingProcess:
             if self._stopping.is_set():
                 break
             if time.monotonic() - saved_s > CHECKPOINT_S:
-                self._save(engine)
+                self._checkpoints.save(engine)
                 saved_s = time.monotonic()
-        self._save(engine)
+        self._checkpoints.save(engine)
 
     # -- one try --------------------------------------------------------------------------------------------
+
+    def _try_to_follow(self, ledger: SqliteLedger, archiving: Archiving) -> None:
+        try:
+            self._follow(ledger, archiving)
+        except StorageError as error:
+            self._troubled(error)
 
     def _follow(self, ledger: SqliteLedger, archiving: Archiving) -> None:
         engine = self._assembled(ledger, archiving, None, from_start=False)
@@ -145,7 +153,7 @@ class TradingProcess:
             self._look_around(engine)
             if self._stopping.is_set():
                 break
-        self._save(engine)
+        self._checkpoints.save(engine)
 
     def _assembled(
         self, ledger: SqliteLedger, archiving: Archiving, progress: Progress | None, *, from_start: bool
@@ -170,7 +178,7 @@ class TradingProcess:
                 return None
         engine = found.main()
         # From here on they stand together, also for who dies at once.
-        self._save(engine)
+        self._checkpoints.save(engine)
         self._due["checkpoint"] = time.monotonic() + CHECKPOINT_S
         self.figures.next_pos = engine.next_pos
         return engine
@@ -208,9 +216,8 @@ class TradingProcess:
             self._look_around(engine)
             until_s = time.monotonic() + REST_S
             growing.note()
-            while not growing.has_grown() and time.monotonic() < until_s:
-                if self._stopping.wait(LOOK_S):
-                    return False
+            while not (growing.has_grown() or self._stopping.is_set()) and time.monotonic() < until_s:
+                time.sleep(LOOK_S)  # which is more exact than to wait for the event
             return not self._stopping.is_set()
 
         return wait
@@ -223,14 +230,10 @@ class TradingProcess:
             self._listen(engine)
         if now_s >= self._due["checkpoint"]:
             self._due["checkpoint"] = now_s + CHECKPOINT_S
-            self._save(engine)
+            self._checkpoints.begin(engine)
         if now_s >= self._due["figures"]:
             self._due["figures"] = now_s + FIGURES_S
             self._write_figures()
-
-    def _save(self, engine: Engine) -> None:
-        sync_tape(self._places.tape)
-        engine.checkpoint()
 
     def _listen(self, engine: Engine) -> None:
         word = heard(engine.ledger)
@@ -240,7 +243,7 @@ class TradingProcess:
         # The word's place is on the disk before it has any effect; no record is traded in between.
         words = apply_at(engine.ledger, words, word, engine.next_pos)
         engine.tell(words[-1])
-        self._save(engine)
+        self._checkpoints.save(engine)
         self.figures.halted = "" if word.action == "resume" else word.action
         log.warning("trading was told", action=word.action, pos=engine.next_pos)
 
@@ -259,6 +262,7 @@ class TradingProcess:
     def _write_figures(self) -> None:
         self.figures.now_ns = self._clock.now_ns()
         self.figures.orders_ms = self._latencies.quantiles_ms()
+        self.figures.problem = self.figures.problem or self._checkpoints.problem
         try:
             write_figures(self._data, self.figures)
         except StorageError as error:

@@ -1,30 +1,31 @@
 """Checkpoints, put on the disk beside the work.
 
-While much is being written a disk may take a second to say that a file is safe on it. Rows do not wait
-for that: what has been packed is handed to a thread, and counts as saved when the disk has said so.
+While much is being written a disk may take a second to say that a file is safe on it. Rows and orders do not
+wait for that: what has been packed is handed to a thread, and counts as saved when the disk has said so.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from barograph.errors import StorageError
 from barograph.log import get_logger
-from barograph.recorder.checkpoint import Checkpoints
 
 log = get_logger()
 
 
 class Saving:
-    """Saves one state at a time. For one thread; ``saved_pos`` may be read by any.
+    """Saves one state at a time. For one thread; the attributes may be read by any.
 
     Attributes:
         saved_pos: from where the next start would go on, as far as the disk has said.
+        problem: why the newest state could not be saved; empty where it was.
     """
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
+    def __init__(self) -> None:
         self.saved_pos = 0
-        self._checkpoints = checkpoints
+        self.problem = ""
         self._thread: threading.Thread | None = None
 
     @property
@@ -32,11 +33,11 @@ class Saving:
         """Whether a state is still on its way to the disk."""
         return self._thread is not None and self._thread.is_alive()
 
-    def begin(self, state: bytes, pos: int) -> None:
-        """Save ``state``, the line's before the record at ``pos``, once the one before it is saved."""
+    def begin(self, save: Callable[[], None], pos: int) -> None:
+        """Call ``save``, which saves the state before the record at ``pos``, once the one before is saved."""
         self.wait()
         # Not one that the process waits for at its end: a disk that hangs must not keep it.
-        self._thread = threading.Thread(target=self._save, args=(state, pos), name="checkpoint", daemon=True)
+        self._thread = threading.Thread(target=self._save, args=(save, pos), name="checkpoint", daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -45,11 +46,12 @@ class Saving:
             self._thread.join()
             self._thread = None
 
-    def _save(self, state: bytes, pos: int) -> None:
+    def _save(self, save: Callable[[], None], pos: int) -> None:
         try:
-            self._checkpoints.save(state)
+            save()
         except StorageError as error:
             # The older checkpoint costs the next start some time and nothing else.
-            log.warning("the line's state could not be saved", problem=str(error))
+            self.problem = str(error)
+            log.warning("the state could not be saved", problem=self.problem)
         else:
-            self.saved_pos = pos
+            self.saved_pos, self.problem = pos, ""
