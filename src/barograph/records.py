@@ -115,13 +115,14 @@ class Records:
         # A tape of months has thousands of streams, a run has records of a few.
         counts = np.bincount(self.stream)
         wanted = np.zeros(len(counts), dtype=np.bool_)
-        for number in np.flatnonzero(counts).tolist():
+        numbers = np.flatnonzero(counts).tolist()
+        for number in numbers:
             wanted[number] = self.streams[number].feed == feed
+        if np.count_nonzero(wanted) == len(numbers):
+            every = np.arange(len(self.payloads))
+            return Frames(self.first_pos, every, self.recv_ns, self.kind, self.stream, self.payloads)
         index = np.flatnonzero(wanted[self.stream])
-        if len(index) == len(self.payloads):
-            payloads = self.payloads
-        else:
-            payloads = [self.payloads[i] for i in index.tolist()]
+        payloads = [self.payloads[i] for i in index.tolist()]
         return Frames(
             self.first_pos,
             index,

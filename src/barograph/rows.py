@@ -9,7 +9,7 @@ symbol, given out in order of first appearance. ``ABSENT`` stands for a missing 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -34,15 +34,21 @@ class _Columns:
 
     def take(self, index: Ints | Mask | slice) -> Self:
         """The rows that ``index`` names: positions, a mask or a slice."""
-        changed = {f.name: getattr(self, f.name)[index] for f in fields(self)}  # type: ignore[arg-type]
-        return replace(self, **changed)  # type: ignore[type-var]
+        return type(self)(*(getattr(self, name)[index] for name in _names(self)))
 
     def with_(self, **columns: npt.NDArray[Any]) -> Self:
         """The same rows with some columns replaced."""
-        return replace(self, **columns)  # type: ignore[type-var]
+        return type(self)(**({name: getattr(self, name) for name in _names(self)} | columns))
+
+
+def _names(rows: _Columns) -> tuple[str, ...]:
+    """The columns in order; what ``dataclasses`` would look up anew for each of a live market's many runs."""
+    names: tuple[str, ...] = rows.__match_args__  # type: ignore[attr-defined]
+    return names
 
 
 C = TypeVar("C", bound=_Columns)
+_NONE: dict[type[Any], Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +213,11 @@ def columns(kind: type[C], /, **values: Sequence[Any] | npt.NDArray[Any]) -> C:
 
 
 def none_of(kind: type[C]) -> C:
-    """No rows of ``kind``."""
-    return columns(kind, record=[])
+    """No rows of ``kind``; the same object each time."""
+    if kind not in _NONE:
+        _NONE[kind] = columns(kind, record=[])
+    found: C = _NONE[kind]
+    return found
 
 
 def concatenate(parts: Sequence[C], kind: type[C]) -> C:

@@ -116,6 +116,8 @@ def _ahead(ts_us: Ints, record: Ints, recv_ns: Ints, max_ahead_us: int) -> Mask:
 
 
 def _tally(flags: Bits, names: dict[str, int], counts: dict[str, int]) -> None:
+    if not flags.any():
+        return
     for name, bit in names.items():
         counts[name] += int(np.count_nonzero(flags & bit))
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 import msgspec
 import numpy as np
@@ -246,8 +247,12 @@ def _note(memory: Memory, ids: Ints, fresh: Mask, most_slots: int) -> None:
 
 def _stretches(instrument: Codes) -> Iterator[tuple[int, int, int]]:
     """``(instrument, start, stop)`` of each stretch of rows of one instrument."""
-    if len(instrument) == 1:
-        yield int(instrument[0]), 0, 1
+    if len(instrument) <= _SMALL_RUN:  # arrays would cost more than they save
+        start = 0
+        for code, rows in groupby(instrument.tolist()):
+            stop = start + sum(1 for _ in rows)
+            yield code, start, stop
+            start = stop
         return
     bounds = [0, *(np.flatnonzero(instrument[1:] != instrument[:-1]) + 1).tolist(), len(instrument)]
     codes = instrument[bounds[:-1]].tolist()

@@ -6,6 +6,7 @@ A new venue is one file that ends in ``FEED = Feed(...)``, and one line in ``_MO
 from __future__ import annotations
 
 import difflib
+from functools import cache
 from importlib import import_module
 
 from barograph.errors import UsageError
@@ -24,6 +25,7 @@ _MODULES = {
 """Feed name: module of this package, and the name of its :class:`Feed` there."""
 
 
+@cache
 def names() -> tuple[str, ...]:
     """Every feed's name, in alphabetical order.
 
@@ -33,6 +35,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_MODULES))
 
 
+@cache
 def feed(name: str) -> Feed:
     """The feed called ``name``.
 

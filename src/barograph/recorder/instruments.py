@@ -28,11 +28,14 @@ class Instruments(msgspec.Struct):
 
     def translate(self, feed: str, symbols: Sequence[str], codes: Codes) -> Codes:
         """Instruments of a feed's own ``codes``, which index that feed's ``symbols``."""
+        return np.asarray(self.numbers(feed, symbols), dtype=np.int32)[codes]
+
+    def numbers(self, feed: str, symbols: Sequence[str]) -> list[int]:
+        """The instrument of each of a feed's ``symbols``; new ones are added."""
         table = self.of_feed.setdefault(feed, [])
-        if len(table) < len(symbols):
-            for symbol in symbols[len(table) :]:
-                named, _, name = symbol.rpartition("|")
-                table.append(len(self.symbols))
-                self.venues.append(named or feed)
-                self.symbols.append(name)
-        return np.asarray(table, dtype=np.int32)[codes]
+        for symbol in symbols[len(table) :]:
+            named, _, name = symbol.rpartition("|")
+            table.append(len(self.symbols))
+            self.venues.append(named or feed)
+            self.symbols.append(name)
+        return table

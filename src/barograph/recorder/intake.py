@@ -73,7 +73,7 @@ class Intake:
         """Take in the next records."""
         unknown: dict[str, int] = {}
         decoded: list[tuple[str, Decoded]] = []
-        for name in sorted({run.streams[i].feed for i in np.unique(run.stream).tolist()}):
+        for name in sorted({run.streams[i].feed for i in set(run.stream.tolist())}):
             if name == PROMOTIONS.feed:
                 continue  # our own words about models; no venue's
             if name not in names():
@@ -117,12 +117,11 @@ class Intake:
 
     def _with_instruments(self, feed: str, made: Decoded) -> Decoded:
         """The same rows with a feed's own symbol numbers replaced by instruments."""
-        symbols = self._feeds[feed].symbols
+        # All of them, also those without rows: numbers must not depend on how the tape is cut.
+        numbers = np.array(self.instruments.numbers(feed, self._feeds[feed].symbols), dtype=np.int32)
 
         def translated(rows: C) -> C:
-            return rows.with_(
-                instrument=self.instruments.translate(feed, symbols, rows.instrument)  # type: ignore[attr-defined]
-            )
+            return rows.with_(instrument=numbers[rows.instrument]) if len(rows) else rows  # type: ignore[attr-defined]
 
         return replace(
             made,

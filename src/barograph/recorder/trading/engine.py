@@ -154,6 +154,9 @@ class Engine:
 
     def _pieces(self, run: Records) -> Iterator[Records]:
         """``run``, cut where a word takes effect."""
+        if not self._words:
+            yield run
+            return
         cuts = {word.pos - run.first_pos for word in self._words}
         edges = [0, *sorted(cut for cut in cuts if 0 < cut < len(run)), len(run)]
         for start, stop in pairwise(edges):
