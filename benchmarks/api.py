@@ -1,6 +1,6 @@
 """The API as clients see it: a year of minutes at once, and many small questions while recording goes on.
 
-    python -m benchmarks.api [--seconds 60] [--rate 200] [--python PATH] [--json]
+    python -m benchmarks.api [--seconds 60] [--rate 200] [--python PATH] [--no-browser] [--json]
 
 year       one symbol's minutes of a year (525,600 rows) from ``barograph serve``, by one client on loopback:
            seconds from the request to the last byte, best and median of five, and the server's memory
@@ -8,6 +8,7 @@ small      ``/v1/bars?limit=500`` so many times a second over 16 connections, a 
            start each, while ``barograph record`` records the simulator's feed into the same data directory.
            Times are from the moment when a request was due, whether or not one before it was late (no
            coordinated omission). There are 90 different questions; answers to some come from memory
+dashboard  how soon the dashboard's first page and another symbol are there, see :mod:`benchmarks.dashboard`
 
 Server, recorder and client share the machine's cores.
 """
@@ -36,6 +37,7 @@ import pyarrow as pa
 from barograph.clock import DAY_US, MINUTE_US
 from barograph.store import Commit, Lake
 from barograph.tables import MARKET_MICROSTRUCTURE
+from benchmarks import dashboard
 
 DAYS = 365
 START_US = 1_704_067_200_000_000
@@ -231,14 +233,21 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--python", default=sys.executable, help="runs the server and the recorder")
+    parser.add_argument("--no-browser", action="store_true", help="leave the dashboard out")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     figures = {"year": year(given.python), "small": small(given.python, given.seconds, given.rate)}
+    if not given.no_browser:
+        figures["dashboard"] = dashboard.measure(given.python)
     if given.json:
         print(json.dumps(figures, indent=2))
         return
     for name, of in figures.items():
-        print(name, *(f"  {key:<28}{value:>14,.3f}" for key, value in of.items()), sep="\n")
+        lines = (
+            f"  {key:<28}{value if isinstance(value, str) else f'{value:>14,.3f}'}"
+            for key, value in of.items()
+        )
+        print(name, *lines, sep="\n")
 
 
 if __name__ == "__main__":
