@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from barograph.clock import Clock
-from barograph.disk import sync_data, sync_directory
-from barograph.store.durable import publish, stage, storage_errors, temporary
+from barograph.disk import put_bytes, sync_data, sync_directory
+from barograph.store.durable import publish, storage_errors
 from barograph.tape import TapeReader, TapeWriter
 from barograph.tape.listing import SegmentInfo, list_segments
 from barograph.tape.segments import RAW, segment_path
@@ -74,11 +74,7 @@ def put_checkpoint(data: Path, raw: bytes, at: int | None) -> None:
     """Put the line's state in place; counting as of position ``at``, if that is given."""
     path = checkpoint_path(data)
     content = raw if at is None else moved(raw, at)
-    with storage_errors("writing", path):
-        staged = temporary(path.parent, path.name)
-        stage(staged, memoryview(content))
-        publish(staged, path)
-        sync_directory(path.parent)
+    put_bytes(path, content, f"writing {path}", durable=True)
 
 
 def moved(raw: bytes, at: int) -> bytes:
