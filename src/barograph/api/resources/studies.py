@@ -17,14 +17,13 @@ from barograph.api.described import rows_of
 from barograph.api.sources import ListSource
 from barograph.errors import StorageError
 from barograph.log import get_logger
-from barograph.research.files import REPORT, VALIDATION
+from barograph.research.files import REPORT, VALIDATION, studies_folder
 from barograph.tables import arrow_type
 
 if TYPE_CHECKING:
     import polars as pl
 
     from barograph.api.answers import Answers
-    from barograph.settings import Settings
 
 log = get_logger()
 
@@ -89,15 +88,10 @@ def router(answers: Answers) -> APIRouter:
     )
     async def studies(request: Request, asked: PagingQuery) -> Response:
         """The studies in the folder of the setting web.studies: itself, and the folders in it."""
-        source = ListSource(lambda: read_studies(folder_of(answers.state.settings)), ("study",), SCHEMA)
+        source = ListSource(lambda: read_studies(studies_folder(answers.state.settings)), ("study",), SCHEMA)
         return await answered(request, answers, asked, source)
 
     return made
-
-
-def folder_of(settings: Settings) -> Path:
-    """Where studies are: ``web.studies``, else the folder ``study`` beside the data."""
-    return settings.web.studies or settings.data_dir.absolute().parent / "study"
 
 
 def read_studies(folder: Path) -> pl.DataFrame:
