@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -44,6 +45,18 @@ def test_a_lock_can_be_taken_again_after_it_was_let_go(tmp_path: Path):
         second.acquire()
     first.release()
     second.acquire()
+    second.release()
+
+
+def test_a_lock_is_waited_for_as_long_as_was_said(tmp_path: Path):
+    first, second = Lock(tmp_path / "a", "held"), Lock(tmp_path / "a", "held")
+    first.acquire()
+    with pytest.raises(StorageBusy):
+        second.acquire(wait_s=0.05)
+    letting_go = threading.Timer(0.05, first.release)
+    letting_go.start()
+    second.acquire(wait_s=30.0)
+    letting_go.join()
     second.release()
 
 

@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ _ANYBODY = 0o666
 """What is left of it after the process's umask is what a new file allows."""
 _numbers = itertools.count()
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_POLL_S, _LONGEST_POLL_S = 0.01, 0.1
 _LOCKED_BYTE = 1 << 20
 """Windows locks bytes, and locked bytes cannot be read: the lock lies far behind the holder's number."""
 
@@ -147,15 +149,24 @@ class Lock:
         self._held = held
         self._file: IO[bytes] | None = None
 
-    def acquire(self) -> None:
-        """Take it.
+    def acquire(self, wait_s: float = 0.0) -> None:
+        """Take it, waiting so long for others to let go.
 
         Raises:
-            StorageBusy: another process, or another lock in this one, has it.
+            StorageBusy: another process, or another lock in this one, has it, and goes on.
             StorageFull, StorageError: its file cannot be made.
         """
-        if self._file is not None:
-            return
+        until, pause_s = time.monotonic() + wait_s, _POLL_S
+        while self._file is None:
+            try:
+                self._take()
+            except StorageBusy:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, _LONGEST_POLL_S)
+
+    def _take(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("a+b", buffering=0)
