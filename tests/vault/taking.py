@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from tests.servers.recorded import with_tables
 from tests.store.making import DAY_0, DAY_1, MINUTE, anomaly, bar, commit, tick
+from tests.store.postgres.making_tables import with_tables
 
 from barograph.clock import SystemClock
 from barograph.store import Commit, Lake, Scan
