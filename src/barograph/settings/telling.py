@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path as FilePath
 from typing import Literal
 
@@ -53,6 +54,20 @@ class WebSection(Section):
     studies: FilePath | None = Field(
         default=None, description="Folder of past studies; the folder study beside the data when absent."
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address ``host``.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 class LogSection(Section):
