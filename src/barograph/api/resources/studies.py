@@ -17,6 +17,7 @@ from barograph.api.described import rows_of
 from barograph.api.sources import ListSource
 from barograph.errors import StorageError
 from barograph.log import get_logger
+from barograph.market.frames import frame_of
 from barograph.research.files import REPORT, VALIDATION, studies_folder
 from barograph.tables import arrow_type
 
@@ -100,12 +101,8 @@ def read_studies(folder: Path) -> pl.DataFrame:
     Raises:
         StorageError: the folder cannot be read.
     """
-    import polars as pl
-
     rows = [row for path in _folders(folder) if (row := _read(path)) is not None]
-    made = pl.from_arrow(pa.Table.from_pylist(rows, SCHEMA))
-    assert isinstance(made, pl.DataFrame)
-    return made
+    return frame_of(pa.Table.from_pylist(rows, SCHEMA))
 
 
 def _folders(folder: Path) -> Iterator[Path]:
