@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import sys
+import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, TypeVar
+
+import msgspec
 
 from barograph.errors import StorageBusy, StorageError, StorageFull
 
+T = TypeVar("T")
+_ANYBODY = 0o666
+"""What is left of it after the process's umask is what a new file allows."""
+_numbers = itertools.count()
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_POLL_S, _LONGEST_POLL_S = 0.01, 0.1
 _LOCKED_BYTE = 1 << 20
 """Windows locks bytes, and locked bytes cannot be read: the lock lies far behind the holder's number."""
 
@@ -56,6 +67,73 @@ def write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
+def temporary(folder: Path, name: str) -> Path:
+    """A name in ``folder`` that nobody else is writing to."""
+    return folder / f"{name}.{os.getpid()}.{next(_numbers)}.tmp"
+
+
+def put_bytes(
+    path: Path,
+    content: bytes,
+    doing: str,
+    *,
+    durable: bool = False,
+    alone: bool = False,
+    mode: int | None = None,
+) -> None:
+    """Put a small file in the place of what ``path`` held, whole or not at all; its folder is made.
+
+    Args:
+        doing: what this is, for the message: ``keeping the token in data/state/kite.token.json``.
+        durable: it must survive power loss too, not only the end of the process.
+        alone: nobody else writes ``path`` meanwhile (there is a lock). What a kill leaves half-written then
+            has one name, and goes with the next writing.
+        mode: permissions, whatever the umask; None: those of any new file.
+
+    Raises:
+        StorageFull, StorageError: the disk does not take it; what was there stays.
+    """
+    staged = path.with_name(f"{path.name}.tmp") if alone else temporary(path.parent, path.name)
+    opener = partial(os.open, mode=_ANYBODY if mode is None else mode)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged.unlink(missing_ok=True)
+        with open(staged, "xb", opener=opener) as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                sync_data(file.fileno())
+        if mode is not None:
+            staged.chmod(mode)
+        staged.replace(path)
+        if durable:
+            sync_directory(path.parent)
+    except OSError as error:
+        with suppress(OSError):  # what refused the file may refuse this too
+            staged.unlink(missing_ok=True)
+        raise storage_error(error, doing) from error
+
+
+def read_json(path: Path, kind: type[T], doing: str) -> T | None:
+    """What the file ``path`` holds; None where there is no file.
+
+    Args:
+        doing: what this is, for the message: ``reading data/state/up.status.json``.
+
+    Raises:
+        msgspec.DecodeError: it is not JSON, or not of that kind; the caller knows what then is to be done.
+        StorageError: it cannot be read.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(f"it is no text: {error}") from error
+    except OSError as error:
+        raise storage_error(error, doing) from error
+
+
 class Lock:
     """A lock on the file ``path``, which the system lets go of when its holder dies.
 
@@ -71,15 +149,24 @@ class Lock:
         self._held = held
         self._file: IO[bytes] | None = None
 
-    def acquire(self) -> None:
-        """Take it.
+    def acquire(self, wait_s: float = 0.0) -> None:
+        """Take it, waiting so long for others to let go.
 
         Raises:
-            StorageBusy: another process, or another lock in this one, has it.
+            StorageBusy: another process, or another lock in this one, has it, and goes on.
             StorageFull, StorageError: its file cannot be made.
         """
-        if self._file is not None:
-            return
+        until, pause_s = time.monotonic() + wait_s, _POLL_S
+        while self._file is None:
+            try:
+                self._take()
+            except StorageBusy:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, _LONGEST_POLL_S)
+
+    def _take(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = self._path.open("a+b", buffering=0)

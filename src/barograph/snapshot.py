@@ -2,17 +2,21 @@
 
 A state is a ``msgspec.Struct`` whose fields are plain values, other structs, lists,
 dicts and NumPy arrays. ``pack`` and ``unpack`` keep every bit, so that a kernel that is
-resumed from a checkpoint goes on as if it had never stopped.
+resumed from a checkpoint goes on as if it had never stopped. In a checkpoint's file a head
+stands before the state: what it is, and its sum.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 
 _ARRAY = 1
+_MAGIC = b"BAROCKP1"
+_HEAD = len(_MAGIC) + 4
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -49,3 +53,19 @@ def pack(state: msgspec.Struct) -> bytes:
 def unpack(data: bytes, kind: type[S]) -> S:
     """The state of type ``kind`` that ``data`` was packed from."""
     return msgspec.msgpack.decode(data, type=kind, dec_hook=_decode_custom, ext_hook=_decode_ext)
+
+
+def head(state: bytes) -> bytes:
+    """What stands before ``state`` in a checkpoint's file."""
+    return _MAGIC + zlib.crc32(state).to_bytes(4, "little")
+
+
+def without_head(raw: bytes) -> bytes | None:
+    """The state in a checkpoint's file; None where it is damaged, or no checkpoint.
+
+    >>> without_head(head(b"a state") + b"a state")
+    b'a state'
+    >>> without_head(head(b"a state") + b"another")
+    """
+    state = raw[_HEAD:]
+    return state if raw[:_HEAD] == head(state) else None

@@ -14,7 +14,7 @@ from barograph.alerts import Alert, DeliveryRefused, Desk, LogSink, Severity, op
 from barograph.clock import ManualClock
 from barograph.errors import SettingsError
 from barograph.settings import Settings
-from barograph.settings.tree import AlertsSection
+from barograph.settings.telling import AlertsSection
 
 
 def alert(key: str, **more: Any) -> Alert:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
-from tests.store.making import DAY_0, DAY_1, MINUTE, Row, anomaly, bar, rows, tick
+from tests.store.making import DAY_0, DAY_1, MINUTE, Row, anomaly, bar, completed, rows, tick
 
 from barograph.api.application import create_app
 from barograph.api.state import State
@@ -159,24 +159,8 @@ def _candle(ts: int, pos: int) -> Row:
 def trades() -> Any:
     """Three completed trades."""
     made = [
-        (
-            f"k{number}",
-            "dip",
-            "sim",
-            "BTC-USD",
-            1.0,
-            DAY_0 + number,
-            5.0,
-            DAY_0 + number * MINUTE,
-            6.0,
-            0.1,
-            0.9,
-            18.0,
-            "profit",
-            "a",
-            "b",
-            None,
-            7,
+        completed(
+            f"k{number}", entry_ts_us=DAY_0 + number, exit_ts_us=DAY_0 + number * MINUTE, exit_bar_version=7
         )
         for number in range(3)
     ]

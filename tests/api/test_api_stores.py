@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from tests.store.making import DAY_0, bar, commit
 
 from barograph.api.series import ASK_S
 from barograph.clock import ManualClock
-from barograph.recorder import replay
 from barograph.settings import Settings
 from barograph.store import Lake, Scan
 
@@ -31,16 +29,12 @@ def settings_at(data: Path, url: str) -> Settings:
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, postgres_server: Server) -> tuple[Path, str]:
     """A data directory with its lake, and the address of a database with the same tables."""
-    from tests.servers.recorded import with_tables, write_tape
+    from tests.servers.recorded import also_at, recorded
 
-    data = tmp_path_factory.mktemp("both")
-    write_tape(data, minutes=60)
-    where = replace(with_tables(postgres_server.create()), data=data)
-    assert where.address is not None
-    replay(data)
-    (data / "state" / "line.checkpoint").unlink()
-    replay(data, tables=where)
-    return data, where.address.uri()
+    data = recorded(tmp_path_factory.mktemp("both"), minutes=60)
+    address = postgres_server.create()
+    also_at(address, data)
+    return data, address.uri()
 
 
 def test_a_database_is_served_as_a_lake_is(places: tuple[Path, str]) -> None:

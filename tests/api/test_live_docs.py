@@ -6,11 +6,9 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.api import sandbox_serving
 from tests.api.live_serving import WITHIN_S, minutes, served, settings_at
 from tests.conftest import skip_or_fail
@@ -19,18 +17,6 @@ from tests.store.making import DAY_0, bar, commit
 from barograph.store import Lake
 
 TEXT = (Path(__file__).parents[2] / "docs" / "live.md").read_text()
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def lake(data: Path) -> Iterator[Lake]:
-    made = Lake(data / "lake")
-    yield made
-    made.close()
 
 
 def example(kind: str, word: str) -> str:

@@ -22,18 +22,6 @@ from barograph.store import Lake
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def lake(data: Path) -> Iterator[Lake]:
-    made = Lake(data / "lake")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def server(data: Path) -> Iterator[Served]:
     with served(settings_at(data)) as running:
         yield running

@@ -19,18 +19,6 @@ from barograph.api.doors.tokens import create, revoke, tokens_path
 from barograph.store import Lake
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def lake(data: Path) -> Iterator[Lake]:
-    made = Lake(data / "lake")
-    yield made
-    made.close()
-
-
 @contextmanager
 def joined(server: Served, query: str = "", **more: Any) -> Iterator[ClientConnection]:
     url = f"ws://127.0.0.1:{server.port}/v1/stream{query}"

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from barograph.recorder import replay
-
 if TYPE_CHECKING:
     from tests.servers.postgres import Server
 
@@ -23,15 +21,10 @@ DAY = "2024-08-09"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, postgres_server: Server) -> tuple[Path, Location]:
     """A data directory with its lake beside a database with the same tables; none of it is written to."""
-    from tests.servers.recorded import with_tables, write_tape
+    from tests.servers.recorded import also_at, recorded
 
-    data = tmp_path_factory.mktemp("both")
-    write_tape(data)
-    database = with_tables(postgres_server.create())
-    replay(data)
-    (data / "state" / "line.checkpoint").unlink()
-    replay(data, tables=database)
-    return data, database
+    data = recorded(tmp_path_factory.mktemp("both"))
+    return data, also_at(postgres_server.create(), data)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, where: Location) -> None:

@@ -12,7 +12,6 @@ import pytest
 from barograph.dashboard.data import Data
 from barograph.dashboard.troubles import Unavailable
 from barograph.market import Market
-from barograph.recorder import replay
 from barograph.settings import Settings
 from barograph.store import Lake
 
@@ -26,18 +25,6 @@ class Reads:
     def __call__(self, market: Market) -> int:
         self.count += 1
         return market.store.committed()
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a sealed day, a hot day and candles."""
-    from tests.servers.recorded import write_tape
-
-    data = tmp_path_factory.mktemp("recorded") / "data"
-    write_tape(data)
-    replay(data)
-    Lake(data / "lake").seal(grace_s=0.0)
-    return data
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from barograph.coverage.summary import QUERY, Tally, summarise, total
 from barograph.dashboard import ledger, overview
 from barograph.dashboard.data import Data
 from barograph.market import Market, connect
-from barograph.recorder import replay
 from barograph.settings import Settings
 from barograph.store import Lake
 from barograph.store.opening import Location
@@ -30,18 +28,6 @@ NAMES = {"host": "host", "port": "port", "name": "dbname", "user": "user"}
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a sealed day, a hot day and candles."""
-    from tests.servers.recorded import write_tape
-
-    data = tmp_path_factory.mktemp("recorded") / "data"
-    write_tape(data)
-    replay(data)
-    Lake(data / "lake").seal(grace_s=0.0)
-    return data
-
-
-@pytest.fixture(scope="module")
 def lake(recorded: Path) -> Data:
     return Data(Settings(data_dir=recorded))
 
@@ -49,15 +35,13 @@ def lake(recorded: Path) -> Data:
 @pytest.fixture(scope="module")
 def database(recorded: Path, postgres_server: Server) -> Iterator[Data]:
     """The same tables in PostgreSQL."""
-    from tests.servers.recorded import with_tables
+    from tests.servers.recorded import also_at
 
-    place: Location = replace(with_tables(postgres_server.create()), data=recorded)
-    (recorded / "state" / "line.checkpoint").unlink()
-    replay(recorded, tables=place)
-    assert place.address is not None
-    known = place.address.parameters
+    address = postgres_server.create()
+    also_at(address, recorded)
+    known = address.parameters
     database = {ours: known[libpq] for ours, libpq in NAMES.items() if libpq in known}
-    password = {"password": place.address.password} if place.address.password else {}
+    password = {"password": address.password} if address.password else {}
     given = {"data_dir": recorded, "store": "postgresql", "database": {**database, **password}}
     data = Data(Settings.model_validate(given))
     yield data

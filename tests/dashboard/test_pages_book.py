@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from tests.servers.traded import barograph, told, trade
 
-from barograph.dashboard.book import Book, Held, Seen, State, book, recorded_prices, state_of, valued
+from barograph.dashboard.book import Book, Held, State, book, recorded_prices, state_of, valued
 from barograph.dashboard.completed import ALL, curves
 from barograph.dashboard.data import Data
 from barograph.dashboard.troubles import Unavailable
 from barograph.paper.ledger import Item, Key
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade, completed
+from barograph.paper.prices import Seen
 from barograph.paper.summary import summarise
 from barograph.paper.trade_json import iso
 from barograph.recorder.trading.figures import Figures

@@ -12,7 +12,7 @@ from tests.servers.traded import study
 
 from barograph.dashboard import telling
 from barograph.dashboard.courses import courses
-from barograph.dashboard.studies import Place, folder, judged, places, trained
+from barograph.dashboard.studies import Place, judged, places, trained
 from barograph.dashboard.theme import LIGHT
 from barograph.dashboard.troubles import Unavailable
 from barograph.research import files
@@ -43,7 +43,7 @@ def only(path: Path) -> Place:
 
 
 def test_studies_are_looked_for_beside_the_data_or_where_the_setting_says(done: Path, tmp_path: Path) -> None:
-    assert folder(settings(done.parent)) == done
+    assert files.studies_folder(settings(done.parent)) == done
     assert [place.name for place in places(settings(done.parent))] == ["crosses"]
     assert [place.name for place in places(settings(tmp_path, done / "crosses"))] == ["crosses"]
     assert places(settings(tmp_path)) == []

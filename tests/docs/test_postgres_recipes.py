@@ -64,7 +64,7 @@ def rows() -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def filled(postgres_server: Server) -> Iterator[Address]:
     """A database as a recorder leaves it, with a reader who may look at it."""
-    from barograph.settings.tree import DatabaseSection
+    from barograph.settings.keeping import DatabaseSection
     from barograph.store.postgres import PostgresStore
     from barograph.store.postgres.connection import connect
     from barograph.store.postgres.migrating import migrate

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
+from tests.store.making import completed
 
 from barograph.errors import SettingsError, UsageError
 from barograph.market import Market, connect
 from barograph.market.tables import DatabaseTables
-from barograph.recorder import replay
-from barograph.store import Lake, Scan
+from barograph.store import Scan
 from barograph.store.opening import Location, open_at
 from barograph.store.traded import add_trades, table_of
 from barograph.tables import COMPLETED_TRADES, TABLES
@@ -31,35 +31,12 @@ MIDNIGHT = datetime(2024, 8, 9, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory, postgres_server: Server) -> tuple[Path, Location]:
     """A data directory with its lake, and a database with the same tables, made from one tape."""
-    from tests.servers.recorded import with_tables, write_tape
+    from tests.servers.recorded import also_at, recorded
 
-    data = tmp_path_factory.mktemp("recorded")
-    write_tape(data)
-    database = replace(with_tables(postgres_server.create()), data=data)
-    replay(data)
-    Lake(data / "lake").seal(grace_s=0.0)
-    (data / "state" / "line.checkpoint").unlink()
-    replay(data, tables=database)
-    trade = (
-        "k1",
-        "dip",
-        "sim",
-        "BTC-USD",
-        1.0,
-        10,
-        5.0,
-        2_000_000,
-        6.0,
-        0.1,
-        0.9,
-        18.0,
-        "profit",
-        "a",
-        "b",
-        None,
-        7,
-    )
-    rows = table_of(COMPLETED_TRADES.schema(), [trade, ("k2", *trade[1:7], 9_000_000, *trade[8:])])
+    data = recorded(tmp_path_factory.mktemp("recorded"), sealed=True)
+    database = also_at(postgres_server.create(), data)
+    trades = [completed("k1", exit_ts_us=2_000_000), completed("k2", exit_ts_us=9_000_000)]
+    rows = table_of(COMPLETED_TRADES.schema(), trades)
     with closing(database.database()) as store:
         store.add_trades(rows)
     add_trades(data / "lake", rows)

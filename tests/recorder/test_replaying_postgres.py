@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import pyarrow as pa
 import pytest
 import stamina.instrumentation
 from tests.servers.recorded import with_tables
+from tests.store.making import completed
 
 from barograph.bars import BarSettings
 from barograph.clock import ManualClock
@@ -93,13 +93,12 @@ def test_a_database_without_tables_says_how_to_make_them(tmp_path: Path, postgre
 def test_a_rebuild_takes_the_old_tables_place_and_leaves_completed_trades(
     tmp_path: Path, database: Location, undisturbed: Tables
 ) -> None:
-    trade = ("k1", "dip", "sim", "A", 1.0, 10, 5.0, 20, 6.0, 0.1, 0.9, 18.0, "profit", "a", "b", None, None)
     write(tmp_path, TAPE)
     replay(tmp_path, LineSettings(bars=BarSettings(allowed_lateness_us=0)), tables=database)
     with pytest.raises(SettingsError, match="barograph rebuild"):
         replay(tmp_path, tables=database)
     with closing(database.database()) as store:
-        store.add_trades(table_of(COMPLETED_TRADES.schema(), [trade]))
+        store.add_trades(table_of(COMPLETED_TRADES.schema(), [completed("k1")]))
         before = store.lineage()
     rebuild(tmp_path, tables=database)
     assert tables(database) == undisturbed
@@ -151,19 +150,6 @@ def test_hypertables_are_told_before_anything_is_made(
     write(tmp_path, TAPE.cut(0, 100))
     with pytest.raises(UsageError, match=r"database\.namespace"):
         rebuild(tmp_path, tables=database)
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may stop."""
-    from tests.servers.postgres import binaries, server
-
-    from ..conftest import skip_or_fail
-
-    if binaries() is None:
-        skip_or_fail("no PostgreSQL server is installed")
-    with server() as running:
-        yield running
 
 
 def test_a_server_that_goes_away_and_comes_back_costs_no_row(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,30 @@ def write_tape(data: Path, minutes: int = 90, rate: float = 0.4, seed: int = 3) 
         tape.append_many([Stream("candles", "import:tests")], 0, times, Kind.FRAME, payloads)
 
 
+def recorded(data: Path, minutes: int = 90, *, sealed: bool = False) -> Path:
+    """The data directory ``data`` with that tape and its tables; ``sealed``: its first day is."""
+    from barograph.recorder import replay
+    from barograph.store import Lake
+
+    write_tape(data, minutes)
+    replay(data)
+    if sealed:
+        Lake(data / "lake").seal(grace_s=0.0)
+    return data
+
+
+def also_at(address: Address, data: Path) -> Location:
+    """The location of tables at ``address``, made of the tape of ``data``, which has a lake of its own."""
+    from barograph.recorder import replay
+
+    where = replace(with_tables(address), data=data)
+    (data / "state" / "line.checkpoint").unlink()
+    replay(data, tables=where)
+    return where
+
+
 def with_tables(address: Address) -> Location:
     """The location of tables at ``address``, which are made."""
-    from barograph.store.postgres.connection import connect
-    from barograph.store.postgres.migrating import migrate
-    from barograph.store.postgres.server import detect
+    from tests.store.postgres import making_tables
 
-    with closing(connect(address)) as connection:
-        migrate(connection, address.namespace, detect(connection).timescaledb)
-    return Location(None, address)
+    return Location(None, making_tables.with_tables(address))

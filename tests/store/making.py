@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from barograph.clock import DAY_US, MINUTE_US
+from barograph.paper.positions import Trade
 from barograph.store import Commit
 from barograph.tables import TABLES, Column
 
@@ -48,6 +49,15 @@ def bar(ts: int, pos: int, symbol: str = "BTC-USD", revision: int = 0, **more: A
 def anomaly(ts: int, pos: int, score: float | None, revision: int = 0, **more: Any) -> Row:
     named = {"symbol": "BTC-USD", "venue": "sim", "kind": "volume_spike", "score": score}
     return {"ts": ts, "tape_pos": pos, "revision": revision, **named, **more}
+
+
+def completed(key: str, **more: Any) -> Trade:
+    """A completed trade; fields left out are those of one that earned a little."""
+    entry = {"quantity": 1.0, "entry_ts_us": DAY_0, "entry_price": 5.0, "entry_id": "a"}
+    end = {"exit_ts_us": DAY_0 + MINUTE, "exit_price": 6.0, "exit_id": "b", "reason": "profit"}
+    earned = {"fees": 0.1, "profit": 0.9, "profit_pct": 18.0}
+    named = {"strategy": "dip", "venue": "sim", "symbol": "BTC-USD"}
+    return Trade(**{"trade_key": key, **named, **entry, **end, **earned, **more})
 
 
 def commit(first_pos: int, next_pos: int, **tables: Sequence[Row]) -> Commit:

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from barograph.errors import SettingsError
 from barograph.settings import Settings
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store import Lake
 from barograph.store.opening import Location, has_tables, open_at, open_store
 from barograph.store.postgres import PostgresStore

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from tests.store.making import DAY_0, DAY_1, MINUTE, anomaly, bar, commit, tick
+from tests.store.postgres.making_tables import with_tables
 
 from barograph.clock import SystemClock
-from barograph.store import Commit, Scan
+from barograph.store import Commit, Lake, Scan
+from barograph.store.postgres import PostgresStore
 from barograph.store.store import Absorbing, Reader
 from barograph.tables import TABLES
 from barograph.vault.restore import Restored, plan_restore, restore
 from barograph.vault.shelf import Shelf
 from barograph.vault.state import state_file
 from barograph.vault.sync import Synced, sync
-
-MakeStore = Callable[[str], Absorbing]
 
 
 def step(number: int) -> Commit:
@@ -49,6 +50,16 @@ def content(reader: Reader) -> dict[str, pa.Table]:
     """All rows of all tables, those that were taken back too, and then without them."""
     found = {name: rows_of(reader, Scan(name, withdrawn=True)) for name in TABLES}
     return found | {"present": rows_of(reader, Scan("anomalies"))}
+
+
+def empty_store(request: pytest.FixtureRequest, data: Path) -> Iterator[Absorbing]:
+    """A store of the kind that the fixture's parameter names: the lake of ``data``, or a database."""
+    if request.param == "lake":
+        opened: Absorbing = Lake(data / "lake")
+    else:
+        opened = PostgresStore(with_tables(request.getfixturevalue("postgres")))
+    yield opened
+    opened.close()
 
 
 def quiet(*_: Any) -> None:

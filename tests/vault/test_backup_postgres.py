@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
-from tests.store.making import DAY_0
+from tests.store.making import DAY_0, completed
 from tests.store.postgres.making_tables import with_tables
 from tests.vault.backed_up import FIRST, SECOND, THIRD, clock_at, contents, put_together
 
@@ -89,8 +89,7 @@ def test_completed_trades_come_from_the_database(
     tmp_path: Path, store: PostgresStore, shelf: DirectoryShelf
 ) -> None:
     store.commit(FIRST)
-    rest = (1.1, 0.0, 0.1, 10.0, "profit", "a", "b", None, None)
-    trades = [(f"k{n}", "dip", "sim", "BTC-USD", 1.0, DAY_0, 1.0, DAY_0 + n, *rest) for n in range(3)]
+    trades = [completed(f"k{n}", exit_ts_us=DAY_0 + n) for n in range(3)]
     store.add_trades(table_of(COMPLETED_TRADES.schema(), trades))
     backup = made(tmp_path, store, shelf, "2026-11-16T16:00:00+00:00")
     assert {file.table: file.rows for file in backup.files}["completed_trades"] == 3

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.store.making import DAY_0, MINUTE, anomaly, bar, commit, tick
+from tests.store.making import DAY_0, MINUTE, anomaly, bar, commit, completed, tick
 
 from barograph.errors import DataError, StorageFull
 from barograph.recorder.checkpoint import Checkpoints
@@ -234,8 +234,7 @@ def test_a_checkpoint_that_is_replaced_meanwhile_still_fits(
 
 def test_completed_trades_come_along_all_of_them_once(data: Path, shelf: DirectoryShelf) -> None:
     lake(data, FIRST)
-    rest = (1.1, 0.0, 0.1, 10.0, "profit", "a", "b", None, None)
-    trades = [(f"k{n}", "dip", "sim", "BTC-USD", 1.0, DAY_0, 1.0, DAY_0 + n, *rest) for n in range(5)]
+    trades = [completed(f"k{n}", exit_ts_us=DAY_0 + n) for n in range(5)]
     for some in (trades[:3], trades[3:]):
         add_trades(data / "lake", table_of(COMPLETED_TRADES.schema(), some))
     for _ in range(2):

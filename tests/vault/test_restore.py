@@ -9,7 +9,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.servers.recorded import with_tables
 from tests.store.making import DAY_0, commit, tick
 
 from barograph.clock import SystemClock
@@ -18,8 +17,6 @@ from barograph.recorder import replay
 from barograph.records import Kind, Stream
 from barograph.simulator import Market, frames
 from barograph.store import Lake, Scan, read
-from barograph.store.postgres import PostgresStore
-from barograph.store.postgres.address import Address
 from barograph.store.store import Absorbing
 from barograph.tape import TapeReader, TapeWriter
 from barograph.vault.comparing import comparable, compare, summed_rows
@@ -33,7 +30,7 @@ from barograph.vault.shelves.directory import DirectoryShelf
 from barograph.vault.state import state_file
 
 from .backed_up import LakeAtRest, backed_up, clock_at, lake, shelf_with_a_chain
-from .taking import content, quiet, restored, step
+from .taking import content, empty_store, quiet, restored, step
 
 START_US = 1_723_075_200_000_000
 MARKET = ("BTC-USD", "ETH-USD")
@@ -59,14 +56,7 @@ def new(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=["lake", "postgresql"])
 def store(request: pytest.FixtureRequest, new: Path) -> Iterator[Absorbing]:
-    if request.param == "lake":
-        opened: Absorbing = Lake(new / "lake")
-    else:
-        address: Address = request.getfixturevalue("postgres")
-        with_tables(address)
-        opened = PostgresStore(address)
-    yield opened
-    opened.close()
+    yield from empty_store(request, new)
 
 
 def test_given_a_chain_the_store_is_equal_and_goes_on(tmp_path: Path, store: Absorbing, new: Path) -> None:

@@ -18,7 +18,6 @@ from barograph.errors import DataError, UsageError
 from barograph.market import connect
 from barograph.store import Commit, Lake
 from barograph.store.postgres import PostgresStore
-from barograph.store.postgres.address import Address
 from barograph.store.store import Absorbing
 from barograph.vault.backup import Source, back_up
 from barograph.vault.manifest import Manifest, decoded, encoded
@@ -26,7 +25,7 @@ from barograph.vault.shelves.directory import DirectoryShelf
 from barograph.vault.state import state_file
 
 from .backed_up import clock_at, lake, source
-from .taking import content, quiet, step, synced
+from .taking import content, empty_store, quiet, step, synced
 
 
 def at_positions(first: int, following: int) -> Commit:
@@ -74,14 +73,7 @@ def laptop(tmp_path: Path) -> Path:
 @pytest.fixture(params=["lake", "postgresql"])
 def store(request: pytest.FixtureRequest, laptop: Path) -> Iterator[Absorbing]:
     """The laptop's store, of either kind."""
-    if request.param == "lake":
-        opened: Absorbing = Lake(laptop / "lake")
-    else:
-        address: Address = request.getfixturevalue("postgres")
-        with_tables(address)
-        opened = PostgresStore(address)
-    yield opened
-    opened.close()
+    yield from empty_store(request, laptop)
 
 
 def test_given_a_chain_all_comes_and_then_only_what_is_new(

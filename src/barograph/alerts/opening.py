@@ -8,7 +8,7 @@ from barograph.alerts.sink import Sink
 from barograph.alerts.webhook import Receiver, Retries, Webhook
 from barograph.clock import Clock
 from barograph.errors import SettingsError
-from barograph.settings.tree import AlertsSection
+from barograph.settings.telling import AlertsSection
 
 
 def open_desk(alerts: AlertsSection, clock: Clock) -> Desk:

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from barograph.api.metrics import Requests
     from barograph.api.state import State
 
-_USUAL = {"kite": "NSE", "polygon-stocks": "XNYS-extended"}
-"""By whose hours a feed goes whose symbols are not known here."""
-
 log = get_logger()
 
 
@@ -120,7 +117,7 @@ def _open_feeds(state: State, reading: Reading) -> Collection[str]:
 
 
 def _is_open(state: State, name: str, now_us: int) -> bool:
-    from barograph.feeds.live.registry import live
+    from barograph.feeds.live.registry import live, usual_calendar
     from barograph.recorder.live.hours import calendars_of
     from barograph.recorder.places import Places
 
@@ -132,7 +129,7 @@ def _is_open(state: State, name: str, now_us: int) -> bool:
         log.debug("feed not described here", feed=name, error=str(error))
         found = set()
     try:
-        return any(calendar_of(each).is_open_at(now_us) for each in found or {_USUAL.get(name, "24/7")})
+        return any(calendar_of(each).is_open_at(now_us) for each in found or {usual_calendar(name)})
     except BarographError as error:
         log.warning("market hours unknown, taken as open", feed=name, error=str(error))
         return True

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from barograph.api.pages import fingerprint
 from barograph.api.reading import collected
 from barograph.api.versions import sealed_at
-from barograph.clock import NS_PER_S, Clock
+from barograph.clock import NS_PER_S, Clock, day_start_us
 from barograph.market.lazy import lazy
 from barograph.store.lake import Lake
 from barograph.store.layout import hot_days
@@ -155,21 +155,12 @@ def _since(lake: Lake, table: Table, position: int) -> list[Day]:
     """Files with rows made from the tape since ``position``: hot parts, or what was made of them just now."""
     newer = []
     for day in hot_days(lake.root, table):
-        start_us = _start_us(day)
+        start_us = day_start_us(day)
         wanted = Scan(table.name, start_us=start_us, end_us=start_us + 1, from_pos=position)
         for found in lake.days(wanted):
             is_new = found.sealed is not None and found.upto_pos > position
             newer.append(found if is_new else replace(found, sealed=None))
     return [day for day in newer if day.files]
-
-
-def _start_us(day: object) -> int:
-    from datetime import date
-
-    from barograph.clock import day_start_us
-
-    assert isinstance(day, date)
-    return day_start_us(day)
 
 
 def _counted_anew(lake: Lake, table: Table, known: _Known) -> Spans:

@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from barograph.api.doors.callers import asks_for_tokens, is_loopback
+from barograph.api.doors.callers import asks_for_tokens
 from barograph.api.doors.tokens import now_of, read_tokens, tokens_path
 from barograph.clock import SystemClock
 from barograph.errors import SettingsError
+from barograph.settings.telling import is_loopback
 
 if TYPE_CHECKING:
     import uvicorn

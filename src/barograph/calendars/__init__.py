@@ -13,7 +13,7 @@ from __future__ import annotations
 from barograph.calendars.agenda import Day, Ordinary, agenda, horizon_warning, ordinary_hours
 from barograph.calendars.calendar import ALWAYS_OPEN, AlwaysOpen, Calendar, Session, Sessions
 from barograph.calendars.overrides import Closed, Overrides, Special, read_overrides
-from barograph.calendars.registry import MARKETS, calendar, official, reasons
+from barograph.calendars.registry import MARKETS, calendar, files_of, official, reasons
 
 __all__ = [
     "ALWAYS_OPEN",
@@ -29,6 +29,7 @@ __all__ = [
     "Special",
     "agenda",
     "calendar",
+    "files_of",
     "horizon_warning",
     "official",
     "ordinary_hours",

@@ -68,6 +68,11 @@ def calendar(name: str, overrides: Path | None = None, cache: Path | None = None
     return _built(name, _given(overrides), cache)
 
 
+def files_of(data: Path) -> tuple[Path, Path]:
+    """What a data directory has for :func:`calendar`: a file of special days, a folder of computed tables."""
+    return data / "calendars.toml", data / "state" / "calendars"
+
+
 def official(name: str) -> str:
     """The calendar's own name.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import os
 import subprocess
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from barograph.calendars.exchange import Table
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
 from barograph.errors import DataError, UsageError
 
 _PATIENCE_S = 120.0
@@ -39,7 +39,8 @@ def table(name: str, cache: Path | None = None) -> Table:
     if found is None:
         found = _compute(name)
         if file is not None and found.rows:
-            _write(file, found)
+            # Several processes may start at once: the last one's stays.
+            put_bytes(file, msgspec.json.encode(found), f"keeping the calendar in {file}")
     if not found.rows:
         near = difflib.get_close_matches(name, found.names, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
@@ -65,20 +66,6 @@ def _compute(name: str) -> Table:
 
 def _read(file: Path) -> Table | None:
     """The table in ``file``; None when there is none, or one that cannot be read: it is computed again."""
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Table)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    except OSError as error:
-        raise storage_error(error, f"reading the calendar in {file}") from error
-
-
-def _write(file: Path, found: Table) -> None:
-    # Several processes may start at once; each writes its own file, and the last rename wins.
-    staged = file.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_bytes(msgspec.json.encode(found))
-        staged.replace(file)
-    except OSError as error:
-        raise storage_error(error, f"keeping the calendar in {file}") from error
+    with suppress(msgspec.DecodeError):
+        return read_json(file, Table, f"reading the calendar in {file}")
+    return None

@@ -98,7 +98,9 @@ def _far_tables(settings: Settings) -> Iterator[Finding]:
 
 
 def _space(data: Path) -> Finding:
-    place = next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
+    from barograph.recorder.live.disk import there
+
+    place = there(data)
     free = shutil.disk_usage(place).free
     message = f"{free / 1e9:.1f} GB free at {place}"
     if free < _LEAST_FREE:

@@ -10,7 +10,7 @@ from barograph.errors import DataError, UsageError
 if TYPE_CHECKING:
     from barograph.recorder.trading.specs import BarStrategy, Market, Plan, TickStrategy
     from barograph.settings import Settings
-    from barograph.settings.tree import TradeSection
+    from barograph.settings.trading import TradeSection
     from barograph.strategies.strategy import Strategy
 
 DIP = "dip"

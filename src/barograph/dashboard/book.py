@@ -13,36 +13,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from barograph.clock import MINUTE_US, from_us, to_us
+from barograph.clock import from_us
 from barograph.dashboard.troubles import told_apart
 from barograph.paper.positions import Position, Trade
+from barograph.paper.prices import LAST_RECORDED, Seen, asked, mark_of, newest, recorded
 
 if TYPE_CHECKING:
     from barograph.dashboard.data import Data
     from barograph.market import Market
-    from barograph.paper.ledger import Item
     from barograph.paper.summary import Valued
     from barograph.recorder.trading.figures import Figures
 
 PENDING_MOST = 1_000
 """Trades that wait for the archive are counted up to here."""
-
-_LAST_PRICES = """
-    SELECT m.venue, m.symbol, m.price, m.timestamp AS ts
-    FROM market_microstructure m
-    JOIN (
-        SELECT venue, symbol, max(timestamp) AS timestamp FROM market_microstructure
-        WHERE price IS NOT NULL AND timestamp >= $1::timestamptz AND symbol = ANY($2::text[])
-        GROUP BY venue, symbol
-    ) AS newest ON newest.venue = m.venue AND newest.symbol = m.symbol AND newest.timestamp = m.timestamp
-"""
-
-
-class Seen(NamedTuple):
-    """A price and when it was seen."""
-
-    price: float
-    ts_us: int
 
 
 class Held(NamedTuple):
@@ -116,7 +99,7 @@ def _book(path: str, stamp: str) -> Book:
         items, word = list(ledger.items()), heard(ledger)
         return Book(
             trades=tuple(ledger.trades()),
-            held=tuple(Held(one, _mark(item, one)) for item in items for one in item.positions),
+            held=tuple(Held(one, mark_of(item, one)) for item in items for one in item.positions),
             pending=len(ledger.pending(PENDING_MOST)),
             word="" if word is None else word.action,
         )
@@ -124,15 +107,8 @@ def _book(path: str, stamp: str) -> Book:
         ledger.shut()
 
 
-def _mark(item: Item, one: Position) -> Seen | None:
-    """An account of many symbols has no mark of each."""
-    if item.mark <= 0 or item.key.symbol != one.symbol:
-        return None
-    return Seen(item.mark, item.newest_ts_us)
-
-
 def valued(
-    held: Iterable[Held], recorded: Mapping[tuple[str, str], Seen]
+    held: Iterable[Held], prices: Mapping[tuple[str, str], Seen]
 ) -> list[tuple[Position, Valued | None]]:
     """What is held at its last price: the trader's, or the close of a recorded minute that began after it.
 
@@ -142,9 +118,8 @@ def valued(
 
     found: list[tuple[Position, Valued | None]] = []
     for one, mark in held:
-        known = recorded.get((one.venue, one.symbol))
-        newest = known if mark is None or (known is not None and known.ts_us > mark.ts_us) else mark
-        found.append((one, None if newest is None else at_price(one, newest.price, newest.ts_us)))
+        last = newest(mark, prices.get((one.venue, one.symbol)))
+        found.append((one, None if last is None else at_price(one, last.price, last.ts_us)))
     return sorted(found, key=lambda pair: (*pair[0][:3], pair[0].entry_ts_us, pair[0].entry_id))
 
 
@@ -157,17 +132,13 @@ def recorded_prices(data: Data, held: Iterable[Held]) -> dict[tuple[str, str], S
     positions = [each.position for each in held]
     if not positions:
         return {}
-    first_us = min(one.entry_ts_us for one in positions)
-    since, symbols = first_us - first_us % MINUTE_US, sorted({one.symbol for one in positions})
+    since_us, symbols = asked(positions)
 
     def read(market: Market) -> dict[tuple[str, str], Seen]:
-        rows = market.sql(_LAST_PRICES, [from_us(since), symbols])
-        return {
-            (row["venue"], row["symbol"]): Seen(row["price"], to_us(row["ts"]))
-            for row in rows.iter_rows(named=True)
-        }
+        rows = market.sql(LAST_RECORDED, [from_us(since_us), list(symbols)])
+        return recorded(rows.iter_rows(named=True))
 
-    return data.ask("last prices", (since, tuple(symbols)), read)
+    return data.ask("last prices", (since_us, symbols), read)
 
 
 def state_of(figures: Figures | None, now_ns: int, word: str) -> State:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from barograph.clock import NS_PER_S, from_us
+from barograph.clock import NS_PER_S
 from barograph.dashboard import empty
-from barograph.dashboard.formats import DASH, length, moment
+from barograph.dashboard.formats import DASH, length, moment_ns
 
 if TYPE_CHECKING:
     from barograph.dashboard.house import House
@@ -21,7 +21,7 @@ def health(house: House) -> None:
     """A table of the feeds; what to run where nothing is recorded."""
     reading = house.data.recorder()
     if reading is None or not _runs(reading):
-        last = "" if reading is None else f" It last ran until {_at(reading.status.now_ns)} UTC."
+        last = "" if reading is None else f" It last ran until {moment_ns(reading.status.now_ns)} UTC."
         empty.nothing(
             "Nothing is being recorded",
             f"No recorder runs over {house.data.folder}.{last}",
@@ -44,12 +44,12 @@ def sentence(reading: Reading | None) -> tuple[str, str, str]:
     if reading is None:
         return "never ran", "gray", "No recorder ever ran over this data directory."
     status = reading.status
-    since = f"Since {_at(status.started_ns)} UTC, process {status.pid}, version {status.version}"
+    since = f"Since {moment_ns(status.started_ns)} UTC, process {status.pid}, version {status.version}"
     if reading.life is Life.RUNNING:
         return "running", "green", since
     if reading.life is Life.STUCK:
         return "not answering", "orange", f"{since}; silent for {length(reading.age_s)}"
-    return "not running", "gray", f"Last ran {_at(status.started_ns)} to {_at(status.now_ns)} UTC"
+    return "not running", "gray", f"Last ran {moment_ns(status.started_ns)} to {moment_ns(status.now_ns)} UTC"
 
 
 def _runs(reading: Reading) -> bool:
@@ -73,7 +73,3 @@ def _row(feed: FeedStats, reading: Reading) -> dict[str, object]:
         "drops": feed.disconnects,
         "messages": feed.frames,
     }
-
-
-def _at(ns: int) -> str:
-    return moment(from_us(ns // 1_000))

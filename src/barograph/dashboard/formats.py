@@ -6,6 +6,8 @@ import json
 import math
 from datetime import datetime
 
+from barograph.clock import NS_PER_US, from_us
+
 _BIG = ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k"))
 DASH = "–"
 """Stands for what is not known."""
@@ -86,6 +88,15 @@ def moment(at: datetime | None) -> str:
     '2024-08-08 23:59:00'
     """
     return DASH if at is None else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def moment_ns(ns: int) -> str:
+    """The same of nanoseconds since 1970.
+
+    >>> moment_ns(1_723_161_540_999_999_999)
+    '2024-08-08 23:59:00'
+    """
+    return moment(from_us(ns // NS_PER_US))
 
 
 def words(name: str) -> str:

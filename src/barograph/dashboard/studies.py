@@ -193,18 +193,13 @@ class Trained:
     metrics: Mapping[str, Floats] = field(default_factory=dict)
 
 
-def folder(settings: Settings) -> Path:
-    """Where studies are looked for."""
-    return settings.web.studies or settings.data_dir.parent / "study"
-
-
 def places(settings: Settings) -> list[Place]:
     """Every study there, the newest first: the folder itself, and those in it.
 
     Raises:
         Unavailable: the folder cannot be read.
     """
-    root = folder(settings)
+    root = files.studies_folder(settings)
     with told_apart():
         if not root.is_dir():
             return []

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from barograph.clock import DAY_US
 from barograph.errors import UsageError
 from barograph.etl.batches import LOOK_BACK_DAYS, READ, Batch
+from barograph.market.frames import frame_of
 from barograph.store import Lake, Scan
 from barograph.store.opening import Location
 from barograph.store.reading import Day
@@ -165,11 +166,7 @@ def stem(path: Path) -> str:
 
 def empty(table: str) -> pl.DataFrame:
     """No rows of a table, with its columns."""
-    import polars as pl
-
-    made = pl.from_arrow(TABLES[table].schema().empty_table())
-    assert isinstance(made, pl.DataFrame)
-    return made
+    return frame_of(TABLES[table].schema().empty_table())
 
 
 def _default(tables: Location) -> Path:

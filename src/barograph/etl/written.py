@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from barograph.disk import read_json
 from barograph.errors import StoreCorrupt
 from barograph.etl.batches import Batch
 from barograph.store.durable import publish, stage, storage_errors, temporary
@@ -69,11 +70,10 @@ def record_of(folder: Path, batch: Batch, source: str) -> Record:
     """
     path = folder / batch.file_in(_MADE, "json")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Record)
-    except FileNotFoundError:
-        return Record(batch=batch.id, source=source)
+        known = read_json(path, Record, f"reading {path}")
     except msgspec.DecodeError as error:
         raise StoreCorrupt(f"{path} cannot be read: {error}; delete it and run the batch again") from error
+    return known or Record(batch=batch.id, source=source)
 
 
 def keep_record(folder: Path, batch: Batch, record: Record) -> None:

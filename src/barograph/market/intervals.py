@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from barograph.clock import MINUTE_US, US_PER_S
+from barograph.market.frames import frame_of
 from barograph.store import Scan, read
 from barograph.store.store import Reader
 from barograph.tables import CANDLES, MARKET_MICROSTRUCTURE
@@ -38,11 +39,7 @@ _NOT_IN_CANDLES = (
 
 def frame(store: Reader, wanted: Scan) -> pl.DataFrame:
     """The rows of a scan as a DataFrame, with the table's columns even when there are none."""
-    import polars as pl
-
-    made = pl.from_arrow(read(store, wanted))
-    assert isinstance(made, pl.DataFrame)
-    return made
+    return frame_of(read(store, wanted))
 
 
 def bars(store: Reader, wanted: Scan, every: str) -> pl.DataFrame:
@@ -140,11 +137,7 @@ def _within(made: pl.DataFrame, wanted: Scan) -> pl.DataFrame:
 
 
 def _empty() -> pl.DataFrame:
-    import polars as pl
-
-    made = pl.from_arrow(MARKET_MICROSTRUCTURE.schema().empty_table())
-    assert isinstance(made, pl.DataFrame)
-    return made
+    return frame_of(MARKET_MICROSTRUCTURE.schema().empty_table())
 
 
 def names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:

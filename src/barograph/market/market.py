@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from barograph.clock import from_us
 from barograph.errors import UsageError
+from barograph.market.frames import frame_of
 from barograph.market.intervals import bars, frame, names
 from barograph.market.tables import tables_at
 from barograph.market.times import Moment, moment_us
@@ -180,11 +181,7 @@ class Market:
         Raises:
             UsageError: it is not one statement that reads, or does not make sense.
         """
-        import polars as pl
-
-        made = pl.from_arrow(self._tables.sql.query(query, parameters).read_all())
-        assert isinstance(made, pl.DataFrame)
-        return made
+        return frame_of(self._tables.sql.query(query, parameters).read_all())
 
     def stream(
         self, query: str, parameters: Sequence[Any] = (), batch_rows: int = 65_536

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from barograph.errors import UsageError
+from barograph.market.frames import frame_of
 from barograph.store.layout import table_named
 from barograph.store.opening import Location, Querying
 from barograph.store.store import Reader, Scan
@@ -78,11 +79,7 @@ class LakeTables:
 
     def symbols(self) -> pl.DataFrame:
         """See :class:`Tables`."""
-        import polars as pl
-
-        made = pl.from_arrow(self.sql.query(_SYMBOLS).read_all())
-        assert isinstance(made, pl.DataFrame)
-        return made
+        return frame_of(self.sql.query(_SYMBOLS).read_all())
 
     def days(self) -> Iterator[dict[str, Any]]:
         """See :class:`Tables`."""
@@ -131,11 +128,7 @@ class DatabaseTables:
 
     def symbols(self) -> pl.DataFrame:
         """See :class:`Tables`."""
-        import polars as pl
-
-        made = pl.from_arrow(self.store.symbols())
-        assert isinstance(made, pl.DataFrame)
-        return made
+        return frame_of(self.store.symbols())
 
     def days(self) -> Iterator[dict[str, Any]]:
         """See :class:`Tables`; files are those of partitions, indexes included."""

@@ -7,13 +7,11 @@ checkpoint costs time and nothing else.
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 from barograph.disk import storage_error, sync_data, sync_directory
 from barograph.log import get_logger
-
-_MAGIC = b"BAROCKP1"
+from barograph.snapshot import head, without_head
 
 log = get_logger()
 
@@ -31,12 +29,10 @@ class Checkpoints:
             raw = self.path.read_bytes()
         except FileNotFoundError:
             return None
-        head = len(_MAGIC) + 4
-        body = raw[head:]
-        if raw[: len(_MAGIC)] != _MAGIC or zlib.crc32(body).to_bytes(4, "little") != raw[len(_MAGIC) : head]:
+        state = without_head(raw)
+        if state is None:
             log.warning("checkpoint unreadable, starting from the beginning of the tape", path=str(self.path))
-            return None
-        return body
+        return state
 
     def save(self, state: bytes) -> None:
         """Replace the checkpoint; after a crash either the old or the new one is there.
@@ -47,7 +43,7 @@ class Checkpoints:
         temporary = self.path.with_suffix(".tmp")
         try:
             with temporary.open("wb") as file:
-                file.write(_MAGIC + zlib.crc32(state).to_bytes(4, "little"))
+                file.write(head(state))
                 file.write(state)
                 file.flush()
                 sync_data(file.fileno())

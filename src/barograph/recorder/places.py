@@ -57,10 +57,9 @@ class Places:
 
     def calendar(self, name: str) -> Calendar:
         """The calendar called ``name``, with the special days of ``calendars.toml`` in the data directory."""
-        data = self.tape.parent
-        from barograph.calendars import calendar
+        from barograph.calendars import calendar, files_of
 
-        return calendar(name, data / "calendars.toml", data / "state" / "calendars")
+        return calendar(name, *files_of(self.tape.parent))
 
     @property
     def models(self) -> Registry:

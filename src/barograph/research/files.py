@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -22,6 +22,9 @@ from barograph.research.outcome import Honesty, Metrics, Study, Sweep
 from barograph.research.plan import Plan
 from barograph.research.selecting import Fall
 from barograph.research.strategy_files import Named
+
+if TYPE_CHECKING:
+    from barograph.settings import Settings
 
 PRICES = "raw/btc_price_data.csv"
 STRATEGIES = "strategies/strategies_latest.json"
@@ -40,6 +43,11 @@ FIRST_COLUMNS = ("win_rate", "total_return", "sharpe_ratio", "max_drawdown", "nu
 
 _STEP_BEFORE = {STRATEGIES: "generate", TRAINING: "backtest", BEST: "select", VALIDATION: "validate"}
 _COUNTS = frozenset({"num_trades", "max_drawdown_duration"})
+
+
+def studies_folder(settings: Settings) -> Path:
+    """Where past studies are looked for: ``web.studies``, else the folder ``study`` beside the data."""
+    return settings.web.studies or settings.data_dir.absolute().parent / "study"
 
 
 class Results(Protocol):

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, storage_error
 from barograph.errors import StorageError, UsageError
 from barograph.scheduling.units import MARK, NAMES, RECORD, Unit
 
 SYSTEM = Path("/etc/systemd/system")
 State: TypeAlias = Literal["new", "changed", "same", "not needed"]
 _PATIENCE_S = 60.0
+_ANYBODY_READS = 0o644
 
 
 class Change(NamedTuple):
@@ -44,7 +45,8 @@ def install(units: Sequence[Unit], folder: Path, *, dry_run: bool = False) -> li
     if not dry_run:
         for unit, change in zip(units, changes, strict=True):
             if change.state != "same":
-                _write(change.path, unit.text)
+                doing = f"writing {change.path}; for units of the system be root, else say --user"
+                put_bytes(change.path, unit.text.encode(), doing, mode=_ANYBODY_READS)
     left = sorted(set(NAMES) - {unit.name for unit in units})
     return changes + [Change(folder / name, "not needed") for name in left if _is_ours(folder / name)]
 
@@ -110,17 +112,3 @@ def _is_ours(path: Path) -> bool:
         return False
     except OSError as error:
         raise storage_error(error, f"reading {path}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    staged = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, encoding="utf-8", newline="\n")
-        staged.chmod(0o644)
-        staged.replace(path)
-    except OSError as error:
-        staged.unlink(missing_ok=True)
-        raise storage_error(
-            error, f"writing {path}; for units of the system be root, else say --user"
-        ) from error

@@ -13,7 +13,6 @@ which each row counts once.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -61,7 +60,6 @@ WORK_BYTES = 2 * FULL_BYTES
 
 _MOST_INPUTS = 512
 _MOST_DELETED = 4_096
-_POLL_S = 0.01
 _BATCH_ROWS = 16_384
 
 
@@ -87,15 +85,7 @@ def arranging(root: Path, table: Table, wait_s: float) -> Iterator[None]:
         StorageBusy: another one still has it after ``wait_s`` seconds.
     """
     lock = Lock(arrange_lock(root, table), f"the hot parts of {table.name} are being rearranged")
-    deadline = time.monotonic() + wait_s
-    while True:
-        try:
-            lock.acquire()
-            break
-        except StorageBusy:
-            if time.monotonic() >= deadline:
-                raise
-        time.sleep(_POLL_S)
+    lock.acquire(wait_s)
     try:
         yield
     finally:

@@ -8,16 +8,16 @@ becomes one of the house's errors.
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from barograph.disk import storage_error, sync_data
+from barograph.disk import storage_error, sync_data, temporary
+
+__all__ = ["NO_LINKS", "link", "publish", "stage", "storage_errors", "temporary"]
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EINVAL}
-_numbers = itertools.count()
 
 
 @contextmanager
@@ -32,11 +32,6 @@ def storage_errors(doing: str, path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise storage_error(error, f"{doing} {path}") from error
-
-
-def temporary(folder: Path, name: str) -> Path:
-    """A name in ``folder`` that nobody else is writing to."""
-    return folder / f"{name}.{os.getpid()}.{next(_numbers)}.tmp"
 
 
 def stage(path: Path, data: memoryview) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from barograph.disk import sync_directory
+from barograph.disk import read_json, sync_directory
 from barograph.errors import StoreCorrupt
 from barograph.store.durable import publish, stage, temporary
 from barograph.store.layout import lineage_path, temporary_folder
@@ -34,9 +34,7 @@ def origin(root: Path) -> Origin:
     """The origin of the lake at ``root``; an empty name where it has not been written down."""
     path = lineage_path(root)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Origin)
-    except FileNotFoundError:
-        return Origin()
+        return read_json(path, Origin, f"reading {path}") or Origin()
     except msgspec.DecodeError as error:
         raise StoreCorrupt(
             f"{path} cannot be read: {error}; sync or restore the lake again, "

@@ -5,13 +5,14 @@ It stays behind when the parent is gone: then it tells who ran, and until when.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
 from barograph.clock import NS_PER_S
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
 
 FRESH_S = 5.0
 """A file older than this was not written by a parent that does well."""
@@ -79,12 +80,10 @@ def read_state(data: Path) -> HouseState | None:
     Raises:
         StorageError: the file cannot be read.
     """
-    try:
-        return msgspec.json.decode(state_path(data).read_bytes(), type=HouseState)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    except OSError as error:
-        raise storage_error(error, f"reading {state_path(data)}") from error
+    path = state_path(data)
+    with suppress(msgspec.DecodeError):
+        return read_json(path, HouseState, f"reading {path}")
+    return None
 
 
 def write_state(data: Path, state: HouseState) -> None:
@@ -94,13 +93,7 @@ def write_state(data: Path, state: HouseState) -> None:
         StorageError: the disk does not take it.
     """
     path = state_path(data)
-    temporary = path.with_suffix(".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(state))
-        temporary.replace(path)
-    except OSError as error:
-        raise storage_error(error, f"writing {path}") from error
+    put_bytes(path, msgspec.json.encode(state), f"writing {path}", alone=True)
 
 
 def fresh(state: HouseState, now_ns: int) -> bool:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from barograph.disk import storage_error
-from barograph.snapshot import unpack
-
-# The file's form is that of `recorder.checkpoint`, which this room may not import: both are on one floor.
-_MAGIC = b"BAROCKP1"
-_HEAD = len(_MAGIC) + 4
+from barograph.snapshot import unpack, without_head
 
 
 class Checkpoint(NamedTuple):
@@ -47,10 +42,10 @@ def read_checkpoint(data: Path) -> Checkpoint | None:
         return None
     except OSError as error:
         raise storage_error(error, f"reading {path}") from error
-    body = raw[_HEAD:]
-    if raw[:_HEAD] != _MAGIC + zlib.crc32(body).to_bytes(4, "little"):
+    state = without_head(raw)
+    if state is None:
         return None
     try:
-        return Checkpoint(raw, unpack(body, _Stand).next_pos)
+        return Checkpoint(raw, unpack(state, _Stand).next_pos)
     except msgspec.DecodeError:
         return None

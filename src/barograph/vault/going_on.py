@@ -8,7 +8,6 @@ counts as of there. What it had not closed by then lacks at most what came since
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,13 @@ from typing import Any
 import msgspec
 
 from barograph.clock import Clock
-from barograph.disk import sync_data, sync_directory
-from barograph.store.durable import publish, stage, storage_errors, temporary
+from barograph.disk import put_bytes, sync_data, sync_directory
+from barograph.snapshot import head, without_head
+from barograph.store.durable import publish, storage_errors
 from barograph.tape import TapeReader, TapeWriter
 from barograph.tape.listing import SegmentInfo, list_segments
 from barograph.tape.segments import RAW, segment_path
-from barograph.vault.checkpoint import _HEAD, _MAGIC, checkpoint_path
+from barograph.vault.checkpoint import checkpoint_path
 from barograph.vault.manifest import File, Manifest
 
 Fetch = Callable[[str, File], Path]
@@ -74,20 +74,18 @@ def put_checkpoint(data: Path, raw: bytes, at: int | None) -> None:
     """Put the line's state in place; counting as of position ``at``, if that is given."""
     path = checkpoint_path(data)
     content = raw if at is None else moved(raw, at)
-    with storage_errors("writing", path):
-        staged = temporary(path.parent, path.name)
-        stage(staged, memoryview(content))
-        publish(staged, path)
-        sync_directory(path.parent)
+    put_bytes(path, content, f"writing {path}", durable=True)
 
 
 def moved(raw: bytes, at: int) -> bytes:
     """A checkpoint that counts as of another position, all else being as it is."""
+    packed = without_head(raw)
+    assert packed is not None, "a backup takes no checkpoint that is damaged"
     state: dict[str, Any] = msgspec.msgpack.decode(
-        raw[_HEAD:], ext_hook=lambda code, data: msgspec.msgpack.Ext(code, bytes(data))
+        packed, ext_hook=lambda code, data: msgspec.msgpack.Ext(code, bytes(data))
     )
     body = msgspec.msgpack.encode(state | {"next_pos": at})
-    return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+    return head(body) + body
 
 
 def _place(fetched: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from barograph.clock import NS_PER_US, Clock, SystemClock
 from barograph.disk import Lock
-from barograph.errors import BarographError, SettingsError, StorageBusy
+from barograph.errors import BarographError, SettingsError
 from barograph.log import get_logger
 from barograph.vault.backup import Source, back_up
 from barograph.vault.copying import mirror
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 WAIT_S = 600.0
 """How long a run waits for another one to end."""
-_LOOK_S = 0.1
 
 Asked = Literal["auto", "hourly-raw", "daily", "weekly"]
 Stage = Callable[[str, int, int], None]
@@ -118,15 +117,7 @@ def locked(data: Path, wait_s: float = WAIT_S) -> Iterator[None]:
         StorageBusy: another run has it, and goes on.
     """
     lock = Lock(data / "state" / "backup.lock", f"backups of {data} are being made")
-    until = time.monotonic() + wait_s
-    while True:
-        try:
-            lock.acquire()
-            break
-        except StorageBusy:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(_LOOK_S)
+    lock.acquire(wait_s)
     try:
         yield
     finally:
@@ -240,10 +231,10 @@ class _Wrote:
 
 
 def _due(settings: Settings, place: Place, now_us: int) -> Due:
-    from barograph.calendars import calendar
+    from barograph.calendars import calendar, files_of
 
-    data, backup = settings.data_dir, settings.backup
-    market = calendar(backup.market, data / "calendars.toml", data / "state" / "calendars")
+    backup = settings.backup
+    market = calendar(backup.market, *files_of(settings.data_dir))
     timetable = Timetable(market, time_of_day.fromisoformat(backup.daily_at), zone_of(settings))
     return due(timetable, read_catalogue(place.shelf).manifests, now_us)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from barograph.disk import storage_error, temporary
 from barograph.errors import SettingsError
 
 
@@ -71,6 +72,27 @@ class Shelf(Protocol):
     def __str__(self) -> str:
         """Where it is, without secrets."""
         ...
+
+
+def write_whole(file: Path, chunks: Iterable[bytes], doing: str) -> None:
+    """Write a file's content, as it comes from a shelf, to a local path, whole or not at all.
+
+    Args:
+        doing: what this is, for the message.
+
+    Raises:
+        StorageError, StorageFull: the local disk said no.
+    """
+    staged = temporary(file.parent, file.name)
+    try:
+        with staged.open("wb") as target:
+            for chunk in chunks:
+                target.write(chunk)
+        staged.replace(file)
+    except OSError as error:
+        raise storage_error(error, doing) from error
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def shelf_at(where: str) -> Shelf:

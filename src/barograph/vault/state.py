@@ -7,9 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from barograph.disk import Lock, storage_error, sync_directory
+from barograph.disk import Lock, put_bytes, read_json
 from barograph.errors import DataError
-from barograph.store.durable import publish, stage, storage_errors
 
 
 class State(msgspec.Struct):
@@ -56,16 +55,12 @@ class StateFile:
             DataError: the file is damaged.
         """
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=State)
-        except FileNotFoundError:
-            return None
+            return read_json(self.path, State, f"reading {self.path}")
         except msgspec.DecodeError as error:
             raise DataError(
                 f"{self.path} cannot be read: {error}; delete it: what is in the store already is found out "
                 "again"
             ) from error
-        except OSError as error:
-            raise storage_error(error, f"reading {self.path}") from error
 
     def save(self, state: State) -> None:
         """Replace the state, durably.
@@ -73,11 +68,8 @@ class StateFile:
         Raises:
             StorageFull, StorageError: the disk said no; the old one is there.
         """
-        with storage_errors("writing", self.path):
-            staged = self.path.with_suffix(".tmp")  # one name: who saves has the lock
-            stage(staged, memoryview(msgspec.json.encode(state)))
-            publish(staged, self.path)
-            sync_directory(self.path.parent)
+        # Alone: who saves has the lock.
+        put_bytes(self.path, msgspec.json.encode(state), f"writing {self.path}", durable=True, alone=True)
 
 
 def state_file(data: Path, what: str, database: str | None) -> StateFile:

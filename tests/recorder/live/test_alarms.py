@@ -13,7 +13,7 @@ from barograph.alerts import Alert, Severity
 from barograph.clock import NS_PER_S
 from barograph.recorder.live.alarms import Bounds, Watch
 from barograph.recorder.live.stats import FeedStage, FeedStats, Stats
-from barograph.settings.tree import RecordSection
+from barograph.settings.recording import RecordSection
 
 START_S = 1_723_075_200
 GIB = 1 << 30

@@ -26,7 +26,7 @@ from barograph.recorder.live.runner import FeedRunner
 from barograph.recorder.live.stats import FeedStage
 from barograph.recorder.live.web import Web
 from barograph.records import Kind, Record
-from barograph.settings.tree import RecordSection
+from barograph.settings.recording import RecordSection
 from barograph.tape import TapeWriter
 
 from .echo import BOTH, READY, EchoLive, Talk, Venue, no_page, on_tape, until, venue

@@ -29,7 +29,7 @@ from barograph.recorder.live.simulated import Simulated
 from barograph.recorder.live.stats import FeedStage, FeedStats
 from barograph.recorder.live.web import Web
 from barograph.records import Kind
-from barograph.settings.tree import RecordSection
+from barograph.settings.recording import RecordSection
 from barograph.tape import TapeReader, TapeWriter
 from barograph.testing import LiveMarket, serving
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,19 +23,6 @@ from .test_services import asked, free_port
 
 if TYPE_CHECKING:
     from tests.servers.postgres import Server
-
-
-@pytest.fixture
-def own_server() -> Iterator[Server]:
-    """A server that a test may stop."""
-    from tests.servers.postgres import binaries, server
-
-    from ...conftest import skip_or_fail
-
-    if binaries() is None:
-        skip_or_fail("no PostgreSQL server is installed")
-    with server() as running:
-        yield running
 
 
 def tables(where: Location) -> dict[str, pa.Table]:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -23,7 +23,7 @@ from barograph.store.traded import table_of
 from barograph.tables import COMPLETED_TRADES
 
 from ..contract import content
-from ..making import DAY_0, DAY_1, commit, rows, tick
+from ..making import DAY_0, DAY_1, commit, completed, rows, tick
 from .loads import step
 from .making_tables import run
 
@@ -134,16 +134,12 @@ def test_loading_the_same_rows_again_writes_nothing(store: PostgresStore, emptie
     assert [run(emptied, stamps.format(physical(name).name)) for name in made] == before
 
 
-def trade(key: str, profit: float = 1.0) -> list[Any]:
-    return [key, "s", "sim", "A", 1.0, DAY_0, 2.0, DAY_1, 3.0, 0.1, profit, 5.0, "exit", "e", "x", None, 7]
-
-
 def test_trades_are_put_in_once_and_stay_as_they_are(store: PostgresStore, emptied: Address) -> None:
     writer = PostgresStore(emptied)
     writer.commit(step(0))  # the recorder writes meanwhile
     schema = COMPLETED_TRADES.schema()
-    store.add_trades(table_of(schema, [trade("b"), trade("a")]))
-    store.add_trades(table_of(schema, [trade("a", profit=9.0), trade("c")]))
+    store.add_trades(table_of(schema, [completed("b", profit=1.0), completed("a", profit=1.0)]))
+    store.add_trades(table_of(schema, [completed("a", profit=9.0), completed("c", profit=1.0)]))
     store.add_trades(table_of(schema, []))
     found = pa.Table.from_batches(store.scan(Scan("completed_trades")))
     assert found.column("trade_key").to_pylist() == ["a", "b", "c"]
@@ -223,7 +219,7 @@ def test_the_writer_may_write_and_the_reader_may_read(emptied: Address) -> None:
     for number in range(3):
         writer.commit(step(number))
     writer.commit(commit(writer.committed(), 10_000, ticks=[tick(DAY_1 + 40 * (DAY_1 - DAY_0), 9_999)]))
-    writer.add_trades(table_of(COMPLETED_TRADES.schema(), [trade("a")]))
+    writer.add_trades(table_of(COMPLETED_TRADES.schema(), [completed("a")]))
     assert content(reader) == content(writer)
     assert reader.lineage() == writer.lineage() != ""
     assert pa.Table.from_batches(reader.scan(Scan("completed_trades"))).num_rows == 1

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from barograph.errors import StorageBusy, UsageError
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store.postgres.address import Address
 from barograph.store.postgres.connection import connect
 from barograph.store.postgres.migrating import migrate

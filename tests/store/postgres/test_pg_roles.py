@@ -14,7 +14,7 @@ import pytest
 from tests.servers.postgres import Server
 
 from barograph.errors import SettingsError, UsageError
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store.postgres.address import Address
 from barograph.store.postgres.connection import connect, errors
 from barograph.store.postgres.exchanging import exchange

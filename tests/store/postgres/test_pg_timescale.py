@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from tests.servers.postgres import binaries, server
 
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store.postgres.connection import connect
 from barograph.store.postgres.migrating import Ways, applied, migrate, planned, ways_for
 from barograph.store.postgres.retention import drop_old

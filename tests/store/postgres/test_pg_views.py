@@ -15,7 +15,8 @@ from barograph.clock import DAY_US
 from barograph.store import Lake
 from barograph.store.postgres.address import Address
 from barograph.store.postgres.connection import connect
-from barograph.store.postgres.migrating import migrate, quoted
+from barograph.store.postgres.migrating import migrate
+from barograph.store.postgres.quoting import quoted
 from barograph.store.postgres.schema import physical
 from barograph.store.postgres.server import TimescaleDB
 from barograph.store.sql import Sql

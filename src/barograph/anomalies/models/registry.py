@@ -26,9 +26,9 @@ import msgspec
 
 from barograph.anomalies.models.card import VERSION_DIGITS, Card, as_text, read_card, sealed
 from barograph.anomalies.models.promotion import Promoted
-from barograph.disk import sync_directory
+from barograph.disk import put_bytes, read_json, sync_directory
 from barograph.errors import DataError, UsageError
-from barograph.store.durable import publish, stage, storage_errors, temporary
+from barograph.store.durable import stage, storage_errors, temporary
 
 if TYPE_CHECKING:
     from barograph.anomalies.models.model import Model
@@ -203,11 +203,7 @@ class Registry:
             self.model(reference)
         made = Promoted(None) if reference is None else Promoted(str(reference), self.digest(reference))
         path = self.folder / PROMOTED
-        with storage_errors("writing", path):
-            staged = temporary(self.folder, PROMOTED)
-            stage(staged, memoryview(msgspec.json.encode(made) + b"\n"))
-            publish(staged, path)
-            sync_directory(self.folder)
+        put_bytes(path, msgspec.json.encode(made) + b"\n", f"writing {path}", durable=True)
         return made
 
     def promoted(self) -> Promoted | None:
@@ -218,9 +214,7 @@ class Registry:
         """
         path = self.folder / PROMOTED
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Promoted)
-        except FileNotFoundError:
-            return None
+            return read_json(path, Promoted, f"reading {path}")
         except msgspec.DecodeError as error:
             raise DataError(
                 f"{path} cannot be read ({error}); say again what counts: barograph anomalies promote"

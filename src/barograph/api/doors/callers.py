@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import threading
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from barograph.api.doors.using import LastUsed
 from barograph.api.problems import Problem
 from barograph.clock import NS_PER_S, Clock
 from barograph.errors import SettingsError
+from barograph.settings.telling import is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -187,20 +187,6 @@ def asks_for_tokens(settings: Settings) -> bool:
             "127.0.0.1"
         )
     return web.tokens == "always" or not local
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address ``host``.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0")
-    (True, True, True, False)
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _host_in(header: str) -> str:

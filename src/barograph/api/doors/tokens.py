@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from barograph.disk import Lock, storage_error, sync_data, sync_directory, write_all
-from barograph.errors import SettingsError, UsageError
+from barograph.disk import Lock, put_bytes, read_json
+from barograph.errors import SettingsError, StorageError, UsageError
 
 Scope = Literal["read", "trade"]
 """What a token may do: ``trade`` may also do all that ``read`` may."""
@@ -72,14 +71,13 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         SettingsError: the file is not what :func:`create` writes, or not ours to read.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_File).tokens
-    except FileNotFoundError:
-        return ()
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        found = read_json(path, _File, f"reading {path}")
+    except (StorageError, msgspec.DecodeError) as error:
         raise SettingsError(
             f"{path} holds no tokens that can be read; nobody is let in until it is mended, or removed and "
             "tokens are made anew with `barograph token create`"
         ) from error
+    return () if found is None else found.tokens
 
 
 def create(
@@ -149,19 +147,5 @@ def _changing(path: Path) -> Iterator[None]:
 
 def _write(path: Path, tokens: Sequence[Token]) -> None:
     """Replace the file, readable by its owner only: whole or not at all."""
-    staged = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    content = msgspec.json.format(msgspec.json.encode(_File(tuple(tokens))), indent=2)
-    try:
-        staged.unlink(missing_ok=True)
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        try:
-            write_all(descriptor, content + b"\n")
-            sync_data(descriptor)
-        finally:
-            os.close(descriptor)
-        staged.replace(path)
-        sync_directory(path.parent)
-    except OSError as error:
-        with suppress(OSError):  # what refused the file may refuse this too
-            staged.unlink()
-        raise storage_error(error, f"keeping tokens in {path}") from error
+    content = msgspec.json.format(msgspec.json.encode(_File(tuple(tokens))), indent=2) + b"\n"
+    put_bytes(path, content, f"keeping tokens in {path}", durable=True, mode=_OWNER_ONLY)

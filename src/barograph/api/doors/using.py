@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 from typing import Self
@@ -10,7 +9,7 @@ from typing import Self
 import msgspec
 
 from barograph.clock import NS_PER_S, Clock
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
 from barograph.errors import StorageError
 from barograph.log import get_logger
 
@@ -54,7 +53,7 @@ class LastUsed:
             # Other workers of the server write theirs: the later moment holds.
             later = {name: max(moment, known.get(name, 0)) for name, moment in self._moments.copy().items()}
             try:
-                _write(self.path, {**known, **later})
+                put_bytes(self.path, msgspec.json.encode({**known, **later}), f"writing {self.path}")
             except StorageError as error:
                 log.warning("last use of tokens not kept", error=str(error))
 
@@ -62,19 +61,7 @@ class LastUsed:
 def read_used(path: Path) -> dict[str, int]:
     """Nanoseconds since 1970 by token id; none where nothing can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, int])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return read_json(path, dict[str, int], f"reading {path}") or {}
+    except (StorageError, msgspec.DecodeError) as error:
         log.warning("last use of tokens unreadable", path=str(path), error=str(error))
         return {}
-
-
-def _write(path: Path, moments: dict[str, int]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(moments))
-        temporary.replace(path)
-    except OSError as error:
-        raise storage_error(error, f"writing {path}") from error

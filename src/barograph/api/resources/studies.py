@@ -17,14 +17,14 @@ from barograph.api.described import rows_of
 from barograph.api.sources import ListSource
 from barograph.errors import StorageError
 from barograph.log import get_logger
-from barograph.research.files import REPORT, VALIDATION
+from barograph.market.frames import frame_of
+from barograph.research.files import REPORT, VALIDATION, studies_folder
 from barograph.tables import arrow_type
 
 if TYPE_CHECKING:
     import polars as pl
 
     from barograph.api.answers import Answers
-    from barograph.settings import Settings
 
 log = get_logger()
 
@@ -89,15 +89,10 @@ def router(answers: Answers) -> APIRouter:
     )
     async def studies(request: Request, asked: PagingQuery) -> Response:
         """The studies in the folder of the setting web.studies: itself, and the folders in it."""
-        source = ListSource(lambda: read_studies(folder_of(answers.state.settings)), ("study",), SCHEMA)
+        source = ListSource(lambda: read_studies(studies_folder(answers.state.settings)), ("study",), SCHEMA)
         return await answered(request, answers, asked, source)
 
     return made
-
-
-def folder_of(settings: Settings) -> Path:
-    """Where studies are: ``web.studies``, else the folder ``study`` beside the data."""
-    return settings.web.studies or settings.data_dir.absolute().parent / "study"
 
 
 def read_studies(folder: Path) -> pl.DataFrame:
@@ -106,12 +101,8 @@ def read_studies(folder: Path) -> pl.DataFrame:
     Raises:
         StorageError: the folder cannot be read.
     """
-    import polars as pl
-
     rows = [row for path in _folders(folder) if (row := _read(path)) is not None]
-    made = pl.from_arrow(pa.Table.from_pylist(rows, SCHEMA))
-    assert isinstance(made, pl.DataFrame)
-    return made
+    return frame_of(pa.Table.from_pylist(rows, SCHEMA))
 
 
 def _folders(folder: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 import msgspec
 
+from barograph.errors import UsageError
 from barograph.store.opening import Location
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ QUESTION, ANSWER, PROBLEM, DATA, END, READY = b"Q", b"A", b"P", b"D", b"E", b"R"
 LAKE, DATABASE = "lake", "database"
 """Kinds of workers."""
 PIECE_BYTES = 256 << 10
+_LONGEST = 100_000
 
 Form = Literal["json", "csv", "arrow"]
 Value = str | int | float | bool | None
@@ -50,6 +52,16 @@ class Where(msgspec.Struct, frozen=True):
         from barograph.store.postgres.address import Address
 
         return Location(data, Address(self.parameters, self.password, self.namespace), timeout_s)
+
+
+def check_length(statement: str) -> None:
+    """Refuse what is too long to be looked at.
+
+    Raises:
+        UsageError: it is.
+    """
+    if len(statement) > _LONGEST:
+        raise UsageError(f"the statement has {len(statement)} characters; {_LONGEST} are the most")
 
 
 class Question(msgspec.Struct, frozen=True):

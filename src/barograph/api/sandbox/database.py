@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
+from barograph.api.sandbox.asked import check_length
 from barograph.errors import BarographError, UsageError
 from barograph.store.opening import Location, Querying
 from barograph.store.postgres.schema import all_physical
@@ -76,7 +77,6 @@ _TOKEN = re.compile(
     r"""|(?P<name>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)|(?P<number>\d[\w.]*)|(?P<blank>\s+)|(?P<other>.)""",
     re.DOTALL,
 )
-_LONGEST = 100_000
 _OF_TIMESCALE = "_timescaledb_internal"
 _PIECE = re.compile(r"_\d{4}_\d\d(_\d\d)?$")
 OPTIONS, WATCH = "PGOPTIONS", "-c client_connection_check_interval=500"
@@ -119,8 +119,7 @@ def check_words(statement: str) -> None:
     Raises:
         UsageError: with the reason.
     """
-    if len(statement) > _LONGEST:
-        raise UsageError(f"the statement has {len(statement)} characters; {_LONGEST} are the most")
+    check_length(statement)
     if kind_of(statement) not in ("select", "with", "values", "table"):
         raise UsageError("this is for reading rows only: SELECT, WITH, VALUES, TABLE")
     tokens = list(_tokens(statement))

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from barograph.api.sandbox.asked import check_length
 from barograph.errors import UsageError
 from barograph.store.views import DERIVED
 from barograph.tables import TABLES, TRADED
@@ -44,7 +45,6 @@ _HIDDEN = re.compile(
 )
 _CTE = re.compile(r"\w+")
 """Names that could be a file's are none."""
-_LONGEST = 100_000
 _DEEPEST = 400
 
 
@@ -57,8 +57,7 @@ def check(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     Raises:
         UsageError: with the reason.
     """
-    if len(statement) > _LONGEST:
-        raise UsageError(f"the statement has {len(statement)} characters; {_LONGEST} are the most")
+    check_length(statement)
     tree = _tree(connection, statement)
     named = {each for node in _nodes(tree) for each in _ctes(node)}
     for name in named:

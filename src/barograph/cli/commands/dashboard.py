@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import sys
 from contextlib import suppress
@@ -29,10 +28,11 @@ def dashboard(*, port: int | None = None, host: str | None = None, common: Optio
         On which address; others than this machine need 0.0.0.0 (setting web.host).
     """
     from barograph.dashboard.main import serve
+    from barograph.settings.telling import is_loopback
 
     settings = common.settings(*_flags(port, host))
     web = settings.web
-    if not _is_loopback(web.host):
+    if not is_loopback(web.host):
         common.remark(
             f"listening on {web.host}: whoever reaches it sees everything that was recorded; it asks nobody "
             "for a password, so put it behind a proxy that does"
@@ -54,10 +54,3 @@ def _flags(port: int | None, host: str | None) -> list[Flag]:
 
     given = [Flag("web.dashboard_port", port, "--port"), Flag("web.host", host, "--host")]
     return [flag for flag in given if flag.value is not None]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from barograph.settings import Settings
-    from barograph.settings.tree import DatabaseSection
+    from barograph.settings.keeping import DatabaseSection
     from barograph.store.postgres.inspecting import DatabaseState
     from barograph.store.postgres.partitions import Partition
     from barograph.store.postgres.roles import Role

@@ -55,8 +55,11 @@ def restore(
     dry_run
         Only say what would be restored.
     """
+    from contextlib import closing
+
     from barograph.vault.restore import plan_restore
     from barograph.vault.shelf import shelf_at
+    from barograph.vault.state import state_file
 
     settings = common.settings()
     until_us = moment_us(to_time, "--to-time")
@@ -66,10 +69,6 @@ def restore(
         write_object({"dry_run": True, **_planned(plan_restore(shelf, until_us))}, as_json=common.json)
         return
     said: dict[str, Any] = {"from": str(shelf), "into": str(data), "store": str(where)}
-    from contextlib import closing
-
-    from barograph.vault.state import state_file
-
     file = state_file(data, "restore", _database(where))
     with closing(where.open()) as opened:
         if not (verify and file.load() is None and opened.lineage()):
@@ -81,6 +80,10 @@ def restore(
     if verify:
         said["verified"] = {each.table: each.rows for each in compared}
     write_object(said, as_json=common.json)
+    _require_equal(compared)
+
+
+def _require_equal(compared: list[Compared]) -> None:
     wrong = [each for each in compared if not each.equal]
     if wrong:
         raise DataError(

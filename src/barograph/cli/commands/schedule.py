@@ -174,9 +174,9 @@ class _Known:
 
     @classmethod
     def of(cls, market: str, data: Path) -> _Known:
-        from barograph.calendars import calendar, reasons
+        from barograph.calendars import calendar, files_of, reasons
 
-        file, cache = data / "calendars.toml", data / "state" / "calendars"
+        file, cache = files_of(data)
         # Who asks may be root; folders that root has made would be closed to the recorder.
         kept = cache if cache.is_dir() and os.access(cache, os.W_OK) else None
         return cls(calendar(market, file, kept), reasons(market, file, kept))

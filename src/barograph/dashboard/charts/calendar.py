@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from barograph.coverage.summary import Tally
 from barograph.dashboard.formats import percent
@@ -15,6 +16,23 @@ if TYPE_CHECKING:
 
 LEAST_DAYS = 14
 """A calendar of fewer days has squares of the same size, and room."""
+
+_SCALE: Mapping[str, Any] = MappingProxyType(
+    {
+        "orientation": "h",
+        "thickness": 8,
+        "len": 0.5,
+        "x": 0,
+        "xanchor": "left",
+        "y": 0,
+        "yanchor": "top",
+        "ypad": 34,
+        "outlinewidth": 0,
+        "tickformat": ".0%",
+        "tickvals": [0, 0.5, 1],
+    }
+)
+"""How the scale of colours stands below."""
 
 
 def calendar(days: Sequence[tuple[str, date, Tally]], theme: Theme) -> go.Figure:
@@ -29,51 +47,33 @@ def calendar(days: Sequence[tuple[str, date, Tally]], theme: Theme) -> go.Figure
     first, last = min(day for _, day, _ in days), max(day for _, day, _ in days)
     first = min(first, last - timedelta(days=LEAST_DAYS - 1))
     columns = [first + timedelta(days=k) for k in range((last - first).days + 1)]
-    known = {(name, day): tally for name, day, tally in days}
-    cells = [[known.get((name, day)) for day in columns] for name in names]
+    tallies = {(name, day): tally for name, day, tally in days}
+    cells = [[tallies.get((name, day)) for day in columns] for name in names]
+    squares = {
+        "x": columns,
+        "y": names,
+        "text": [[_told(tally) for tally in row] for row in cells],
+        "hovertemplate": "%{y}, %{x|%a %Y-%m-%d}<br>%{text}<extra></extra>",
+        "xgap": 2,
+        "ygap": 2,
+        "hoverongaps": False,
+    }
     # Squares of which nothing is known are there too, in grey.
-    figure = go.Figure(
-        go.Heatmap(
-            x=columns,
-            y=names,
-            z=[[0 if _share(tally) is None else None for tally in row] for row in cells],
-            text=[[_told(tally) for tally in row] for row in cells],
-            hovertemplate="%{y}, %{x|%a %Y-%m-%d}<br>%{text}<extra></extra>",
-            colorscale=((0.0, theme.none), (1.0, theme.none)),
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            hoverongaps=False,
-        )
+    unknown = go.Heatmap(
+        **squares,
+        z=[[0 if _share(tally) is None else None for tally in row] for row in cells],
+        colorscale=((0.0, theme.none), (1.0, theme.none)),
+        showscale=False,
     )
-    figure.add_trace(
-        go.Heatmap(
-            x=columns,
-            y=names,
-            z=[[_share(tally) for tally in row] for row in cells],
-            text=[[_told(tally) for tally in row] for row in cells],
-            hovertemplate="%{y}, %{x|%a %Y-%m-%d}<br>%{text}<extra></extra>",
-            colorscale=theme.shares,
-            zmin=0,
-            zmax=1,
-            xgap=2,
-            ygap=2,
-            hoverongaps=False,
-            colorbar={
-                "orientation": "h",
-                "thickness": 8,
-                "len": 0.5,
-                "x": 0,
-                "xanchor": "left",
-                "y": 0,
-                "yanchor": "top",
-                "ypad": 34,
-                "outlinewidth": 0,
-                "tickformat": ".0%",
-                "tickvals": [0, 0.5, 1],
-            },
-        )
+    known = go.Heatmap(
+        **squares,
+        z=[[_share(tally) for tally in row] for row in cells],
+        colorscale=theme.shares,
+        zmin=0,
+        zmax=1,
+        colorbar=dict(_SCALE),
     )
+    figure = go.Figure([unknown, known])
     figure.update_layout(
         height=30 * len(names) + 90,
         margin={"l": 8, "r": 8, "t": 8, "b": 50},

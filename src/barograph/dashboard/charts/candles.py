@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from barograph.dashboard.charts.frame import lay_out, name_part
 from barograph.dashboard.formats import detail, words
 from barograph.dashboard.theme import Theme
 
@@ -178,15 +179,12 @@ def _told(row: dict[str, Any]) -> str:
 
 
 def _lay_out(figure: go.Figure, look: Look) -> None:
+    lay_out(figure, look.height, hover="x unified")
     figure.update_layout(
-        height=look.height,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        hovermode="x unified",
         dragmode="select" if look.zooms else False,
         selectdirection="h",
         barmode="stack",
         bargap=0.15,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
         xaxis_rangeslider_visible=False,
         uirevision="kept",
     )
@@ -201,18 +199,7 @@ def _name_parts(figure: go.Figure) -> None:
     figure.update_yaxes(row=3, col=1, range=[-1.05, 1.05], tickvals=[-1, 0, 1])
     figure.update_yaxes(row=4, col=1, range=[0, 100], tickvals=[30, 50, 70])
     for row, text in ((2, "volume"), (3, "pressure"), (4, "RSI 14")):
-        figure.add_annotation(
-            text=text,
-            xref="paper",
-            yref=f"y{row} domain",
-            x=0.004,
-            y=0.98,
-            showarrow=False,
-            xanchor="left",
-            yanchor="top",
-            font={"size": 11},
-            opacity=0.75,
-        )
+        name_part(figure, row, text)
 
 
 def _floats(bars: pl.DataFrame, name: str) -> Any:

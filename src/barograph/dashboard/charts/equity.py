@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from barograph.dashboard.charts.frame import lay_out, name_part
 from barograph.dashboard.theme import Theme
 from barograph.rows import Floats, Ints
 
@@ -182,29 +183,12 @@ def _border(figure: go.Figure, curves: Sequence[Curve], look: Look) -> None:
 
 
 def _lay_out(figure: go.Figure, look: Look) -> None:
-    figure.update_layout(
-        height=look.height,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        hovermode="x unified",
-        dragmode=False,
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
-        uirevision="kept",
-    )
+    lay_out(figure, look.height, hover="x unified")
+    figure.update_layout(uirevision="kept")
     figure.update_xaxes(showgrid=False)
     figure.update_yaxes(side="right", automargin=True, fixedrange=True, nticks=6)
     figure.update_yaxes(row=2, col=1, nticks=4, tickformat=".0%" if look.relative else None)
-    figure.add_annotation(
-        text="below the peak",
-        xref="paper",
-        yref="y2 domain",
-        x=0.004,
-        y=0.04,
-        showarrow=False,
-        xanchor="left",
-        yanchor="bottom",
-        font={"size": 11},
-        opacity=0.75,
-    )
+    name_part(figure, 2, "below the peak", at_top=False)
 
 
 def _thinned(times_us: Ints, values: Floats) -> Ints:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from barograph.dashboard.charts.frame import axis_title, lay_out
 from barograph.dashboard.theme import Theme
 from barograph.rows import Floats
 
@@ -101,20 +102,9 @@ def _line(mark: Mark, top: float, form: str, theme: Theme) -> go.Scatter:
 
 
 def _lay_out(figure: go.Figure, axis: Axis, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 46, "b": 8},
-        bargap=0.04,
-        dragmode=False,
-        hovermode="closest",
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
-    )
-    figure.update_xaxes(
-        title={"text": axis.title, "font": {"size": 12}},
-        showgrid=False,
-        fixedrange=True,
-        tickformat=axis.form,
-    )
+    lay_out(figure, height, top=46)
+    figure.update_layout(bargap=0.04)
+    figure.update_xaxes(title=axis_title(axis.title), showgrid=False, fixedrange=True, tickformat=axis.form)
     figure.update_yaxes(
         side="right", automargin=True, fixedrange=True, nticks=5, rangemode="tozero", tickformat="~s"
     )

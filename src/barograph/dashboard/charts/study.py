@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from barograph.dashboard.charts.frame import axis_title, lay_out
 from barograph.dashboard.theme import Theme
 from barograph.rows import Floats, Ints
 
@@ -35,20 +36,7 @@ def cloud(before: Floats, after: Floats, best: int, axis: tuple[str, str], theme
     written = f"%{{x:{form}}} in training, %{{y:{form}}} in validation<extra></extra>"
     figure = go.Figure()
     if len(known):
-        ends = [
-            float(max(before[known].min(), after[known].min())),
-            float(min(before[known].max(), after[known].max())),
-        ]
-        figure.add_trace(
-            go.Scatter(
-                x=ends,
-                y=ends,
-                mode="lines",
-                name="as good as before",
-                line={"color": theme.quiet, "dash": "dash", "width": 1.2},
-                hoverinfo="skip",
-            )
-        )
+        figure.add_trace(_as_good(before[known], after[known], theme))
     figure.add_trace(
         go.Scatter(
             x=before[shown],
@@ -66,19 +54,37 @@ def cloud(before: Floats, after: Floats, best: int, axis: tuple[str, str], theme
                 y=[after[best]],
                 mode="markers",
                 name="the winner",
-                marker={
-                    "color": theme.down,
-                    "size": 13,
-                    "symbol": "diamond",
-                    "line": {"width": 1, "color": theme.ink},
-                },
+                marker=_winner(theme),
                 hovertemplate=written,
             )
         )
     _plain(figure, 340)
-    figure.update_xaxes(title=_title(f"{name} in training"), tickformat=form, showgrid=False)
-    figure.update_yaxes(title=_title("in validation"), tickformat=form, side="left")
+    figure.update_xaxes(title=axis_title(f"{name} in training"), tickformat=form, showgrid=False)
+    figure.update_yaxes(title=axis_title("in validation"), tickformat=form, side="left")
     return figure
+
+
+def _winner(theme: Theme) -> dict[str, Any]:
+    return {
+        "color": theme.down,
+        "size": 13,
+        "symbol": "diamond",
+        "line": {"width": 1, "color": theme.ink},
+    }
+
+
+def _as_good(before: Floats, after: Floats, theme: Theme) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    ends = [float(max(before.min(), after.min())), float(min(before.max(), after.max()))]
+    return go.Scatter(
+        x=ends,
+        y=ends,
+        mode="lines",
+        name="as good as before",
+        line={"color": theme.quiet, "dash": "dash", "width": 1.2},
+        hoverinfo="skip",
+    )
 
 
 def tries(found: Sequence[tuple[float, float, str]], deviation: float, theme: Theme) -> go.Figure:
@@ -111,20 +117,15 @@ def tries(found: Sequence[tuple[float, float, str]], deviation: float, theme: Th
                 y=[ratio],
                 mode="markers",
                 name=name,
-                marker={
-                    "color": theme.down,
-                    "size": 13,
-                    "symbol": "diamond",
-                    "line": {"width": 1, "color": theme.ink},
-                },
+                marker=_winner(theme),
                 hovertemplate=f"{name}: %{{y:.2f}} of %{{x:,.0f}}<extra></extra>",
             )
         )
     _plain(figure, 320)
     figure.update_xaxes(
-        type="log", title=_title("strategies tried"), showgrid=False, tickformat="~s", dtick=1
+        type="log", title=axis_title("strategies tried"), showgrid=False, tickformat="~s", dtick=1
     )
-    figure.update_yaxes(title=_title("annual Sharpe ratio"), side="left", rangemode="tozero")
+    figure.update_yaxes(title=axis_title("annual Sharpe ratio"), side="left", rangemode="tozero")
     return figure
 
 
@@ -144,8 +145,8 @@ def walk_forward(
     )
     _plain(figure, 300)
     figure.update_layout(barmode="group", bargap=0.25)
-    figure.update_xaxes(title=_title("windows, by their first day"), showgrid=False, type="category")
-    figure.update_yaxes(title=_title(name), tickformat=form, side="left")
+    figure.update_xaxes(title=axis_title("windows, by their first day"), showgrid=False, type="category")
+    figure.update_yaxes(title=axis_title(name), tickformat=form, side="left")
     return figure
 
 
@@ -187,17 +188,7 @@ def _bar(labels: list[str], values: Floats, name: str, colour: str, form: str) -
     )
 
 
-def _title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 12}}
-
-
 def _plain(figure: go.Figure, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 40, "b": 8},
-        dragmode=False,
-        hovermode="closest",
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
-    )
+    lay_out(figure, height, top=40)
     figure.update_xaxes(fixedrange=True, automargin=True)
     figure.update_yaxes(fixedrange=True, automargin=True, nticks=6)

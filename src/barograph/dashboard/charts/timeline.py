@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from barograph.dashboard.charts.frame import lay_out
 from barograph.dashboard.formats import detail, words
 from barograph.dashboard.theme import Theme
 
@@ -39,15 +40,8 @@ def timeline(found: pl.DataFrame, start: datetime, end: datetime, theme: Theme) 
         of_kind = found.filter(found["kind"] == kind)
         figure.add_trace(_counts(of_kind, start, end, kind, theme), row=1, col=1)
         figure.add_trace(_marks(marked.filter(marked["kind"] == kind), kind, theme), row=2, col=1)
-    figure.update_layout(
-        height=110 + max(lines, 90) + 90,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        barmode="stack",
-        bargap=0.05,
-        dragmode=False,
-        hovermode="closest",
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 11}},
-    )
+    lay_out(figure, 110 + max(lines, 90) + 90)
+    figure.update_layout(barmode="stack", bargap=0.05)
     pad = (end - start) / 60  # marks at the ends are whole
     figure.update_xaxes(range=[start - pad, end + pad], showgrid=False)
     figure.update_yaxes(row=1, col=1, nticks=4, rangemode="tozero", fixedrange=True)

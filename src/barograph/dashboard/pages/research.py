@@ -9,7 +9,7 @@ import streamlit as st
 
 from barograph.dashboard import empty, telling
 from barograph.dashboard.courses import Courses, courses
-from barograph.dashboard.studies import Judged, Place, Trained, folder, judged, places, trained
+from barograph.dashboard.studies import Judged, Place, Trained, judged, places, trained
 from barograph.research import files
 from barograph.research.report import formats as fmt
 
@@ -27,12 +27,13 @@ def show(house: House) -> None:
     st.subheader("Research", anchor=False)
     found = places(house.settings)
     if not found:
+        where = files.studies_folder(house.settings)
         empty.nothing(
             "No studies yet",
             "A study makes many strategies, trades them all on the first part of the data, takes the best "
-            f"and sees what it is worth on the rest. Studies in `{folder(house.settings)}` are shown here.",
-            f"barograph research run --data arch:sp500 --out {folder(house.settings) / 'sp500'}",
-            f"barograph research run --data lake --out {folder(house.settings) / 'mine'}",
+            f"and sees what it is worth on the rest. Studies in `{where}` are shown here.",
+            f"barograph research run --data arch:sp500 --out {where / 'sp500'}",
+            f"barograph research run --data lake --out {where / 'mine'}",
         )
         return
     with_verdict = [place for place in found if place.is_judged]

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from barograph.clock import from_us
 from barograph.dashboard import empty, feeds
-from barograph.dashboard.formats import DASH, length, moment, size
+from barograph.dashboard.formats import DASH, length, moment_ns, size
 from barograph.errors import BarographError
 
 if TYPE_CHECKING:
     from barograph.dashboard.house import House
     from barograph.market import Market
+    from barograph.recorder.live.statusfile import Status
     from barograph.settings import Settings
     from barograph.vault.listing import Catalogue
     from barograph.vault.places import Place
+
+Figure = tuple[str, str | None]
+"""A figure as it is shown, and a note below it."""
 
 BACKUPS_MOST = 100
 SETTINGS_SEEN = 8
@@ -50,37 +53,14 @@ def show(house: House) -> None:
 
 
 def _recorder(house: House) -> None:
-    from barograph.recorder.live.disk import days_until_full
-
     reading = house.data.recorder()
     word, colour, told = feeds.sentence(reading)
     _heading("Recorder", word, colour)
     st.caption(told)
-    status = reading.status if reading is not None else None
-    place = next(
-        path
-        for path in (house.data.folder.absolute(), *house.data.folder.absolute().parents)
-        if path.exists()
-    )
-    free = shutil.disk_usage(place).free
-    days = days_until_full(free, status.disk_used_per_day_bytes) if status is not None else None
-    full = None if status is None else "not filling" if days is None else f"full in {days:,.0f} days"
-    figures = {"Disk free": (size(free), full)}
+    status = None if reading is None else reading.status
+    figures = {"Disk free": _free(house, status)}
     if status is not None and word == "running":
-        waiting = status.journal.waiting_records
-        figures = {
-            "Tables behind": (
-                length(status.tables.lag_s),
-                f"{status.tables.tape_pos - status.tables.next_pos:,} records",
-            ),
-            "Messages/s": (
-                f"{sum(status.frames_per_s.values()):,.1f}",
-                f"{len(status.feeds)} feed{'' if len(status.feeds) == 1 else 's'}",
-            ),
-            "Queue": (size(status.journal.waiting_bytes), f"{waiting:,} records"),
-            "Memory": (size(status.rss_bytes), None),
-            **figures,
-        }
+        figures = _at_work(status) | figures
     with st.container(horizontal=True, gap="medium"):
         for label, (value, note) in figures.items():
             st.metric(label, value, note, delta_color="off", delta_arrow="off", width="content")
@@ -92,6 +72,27 @@ def _recorder(house: House) -> None:
         ]
         for problem in filter(None, problems):
             st.warning(problem)
+
+
+def _free(house: House, status: Status | None) -> Figure:
+    from barograph.recorder.live.disk import days_until_full, there
+
+    free = shutil.disk_usage(there(house.data.folder)).free
+    if status is None:
+        return size(free), None
+    days = days_until_full(free, status.disk_used_per_day_bytes)
+    return size(free), "not filling" if days is None else f"full in {days:,.0f} days"
+
+
+def _at_work(status: Status) -> dict[str, Figure]:
+    behind = f"{status.tables.tape_pos - status.tables.next_pos:,} records"
+    feeds_named = f"{len(status.feeds)} feed{'' if len(status.feeds) == 1 else 's'}"
+    return {
+        "Tables behind": (length(status.tables.lag_s), behind),
+        "Messages/s": (f"{sum(status.frames_per_s.values()):,.1f}", feeds_named),
+        "Queue": (size(status.journal.waiting_bytes), f"{status.journal.waiting_records:,} records"),
+        "Memory": (size(status.rss_bytes), None),
+    }
 
 
 def _tables(house: House) -> None:
@@ -142,9 +143,10 @@ def _trading(house: House) -> None:
     if figures.halted:
         word, colour = f"{word}, told to {figures.halted}", "orange"
     _heading("Trading", word, colour)
-    since = _at(figures.started_ns)
+    since = moment_ns(figures.started_ns)
     told = f"{figures.opened:,} positions opened and {figures.closed:,} closed since {since} UTC"
-    lag = f", {length(figures.lag_s)} behind the tape" if runs else f"; last seen {_at(figures.now_ns)} UTC"
+    seen = moment_ns(figures.now_ns)
+    lag = f", {length(figures.lag_s)} behind the tape" if runs else f"; last seen {seen} UTC"
     st.caption(told + lag + ".")
     if figures.problem:
         st.warning(figures.problem)
@@ -232,7 +234,3 @@ def _settings(settings: Settings) -> None:
 
 def _heading(title: str, word: str = "", colour: str = "gray") -> None:
     st.markdown(f"##### {title}" + (f"  :{colour}-badge[{word}]" if word else ""))
-
-
-def _at(ns: int) -> str:
-    return moment(from_us(ns // 1_000))

@@ -7,8 +7,6 @@ on; the next one is refused.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,8 +14,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from barograph.clock import Clock, SystemClock, from_us, to_us
-from barograph.disk import storage_error, sync_data, sync_directory, write_all
-from barograph.errors import SettingsError
+from barograph.disk import put_bytes, read_json
+from barograph.errors import SettingsError, StorageError
 from barograph.settings import Settings
 
 INDIA = ZoneInfo("Asia/Kolkata")
@@ -64,22 +62,8 @@ def write_token(file: Path, token: Token) -> None:
     Raises:
         StorageError: the disk refuses it; what was there before stays.
     """
-    staged = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        staged.unlink(missing_ok=True)
-        descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        try:
-            write_all(descriptor, msgspec.json.encode(token) + b"\n")
-            sync_data(descriptor)
-        finally:
-            os.close(descriptor)
-        staged.replace(file)
-        sync_directory(file.parent)
-    except OSError as error:
-        with suppress(OSError):  # what refused the file may refuse this too
-            staged.unlink()
-        raise storage_error(error, f"keeping the token in {file}") from error
+    content = msgspec.json.encode(token) + b"\n"
+    put_bytes(file, content, f"keeping the token in {file}", durable=True, mode=_OWNER_ONLY)
 
 
 def read_token(file: Path) -> Token | None:
@@ -89,10 +73,8 @@ def read_token(file: Path) -> Token | None:
         SettingsError: the file is not what a login writes.
     """
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Token)
-    except FileNotFoundError:
-        return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        return read_json(file, Token, f"reading {file}")
+    except (StorageError, msgspec.DecodeError) as error:
         # The error would quote nothing of the file, but its cause is of no use to anybody either.
         raise SettingsError(f"{file} holds no token that can be read; {LOG_IN}") from error
 

@@ -20,6 +20,8 @@ _MODULES = {
 }
 """Feed name: module of this package, and the function there that makes its description from settings."""
 
+_CALENDARS = {"kite": "NSE", "polygon-stocks": "XNYS-extended"}
+
 
 def names() -> tuple[str, ...]:
     """Every feed that has a live description, in alphabetical order."""
@@ -40,3 +42,12 @@ def live(name: str, settings: Settings) -> Live:
     module, attribute = _MODULES[name]
     made: Live = getattr(import_module(f"barograph.feeds.live.{module}"), attribute)(settings)
     return made
+
+
+def usual_calendar(name: str) -> str:
+    """By whose hours the feed called ``name`` goes where its symbols are not known.
+
+    >>> usual_calendar("kite"), usual_calendar("binance")
+    ('NSE', '24/7')
+    """
+    return _CALENDARS.get(name, "24/7")

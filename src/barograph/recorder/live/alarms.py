@@ -14,7 +14,7 @@ from barograph.alerts import Alert, Severity
 from barograph.clock import NS_PER_S, NS_PER_US
 from barograph.recorder.live.disk import days_until_full
 from barograph.recorder.live.stats import FeedStage, FeedStats, JournalStats, Stats, TablesStats
-from barograph.settings.tree import RecordSection
+from barograph.settings.recording import RecordSection
 
 
 @dataclass(frozen=True, slots=True)

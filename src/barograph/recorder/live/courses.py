@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from barograph.disk import storage_error, sync_data, sync_directory, write_all
+from barograph.disk import put_bytes, read_json
 from barograph.feeds.live.sim import COURSES
 from barograph.log import get_logger
 from barograph.simulator.courses import Course
@@ -28,11 +27,8 @@ def read_courses(path: Path) -> dict[str, Course]:
         StorageError: it cannot be read.
     """
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=list[Course])
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise storage_error(error, f"reading where the simulated market was left, {path}") from error
+        doing = f"reading where the simulated market was left, {path}"
+        kept = read_json(path, list[Course], doing) or []
     except msgspec.DecodeError as error:
         # Prices begin anew; numbers are beyond all there were, see the module of courses.
         log.warning("the simulated market begins anew", path=str(path), problem=str(error))
@@ -46,15 +42,5 @@ def write_courses(path: Path, courses: Iterable[Course]) -> None:
     Raises:
         StorageFull, StorageError: it cannot be written; what was there is as it was.
     """
-    temporary = path.with_suffix(".tmp")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            write_all(descriptor, msgspec.json.encode(list(courses)))
-            sync_data(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-        sync_directory(path.parent)
-    except OSError as error:
-        raise storage_error(error, f"keeping where the simulated market is, {path}") from error
+    content = msgspec.json.encode(list(courses))
+    put_bytes(path, content, f"keeping where the simulated market is, {path}", durable=True, alone=True)

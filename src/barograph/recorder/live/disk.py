@@ -42,6 +42,11 @@ def disk_use(data: Path) -> DiskUse:
     return DiskUse(shutil.disk_usage(data).free, _size(data / "tape"), _size(data / "lake"))
 
 
+def there(data: Path) -> Path:
+    """The directory ``data``, absolute, or the nearest one above it that is there: its disk is the same."""
+    return next(folder for folder in (data.absolute(), *data.absolute().parents) if folder.exists())
+
+
 def _size(folder: Path) -> int:
     return sum(_sizes(os.fspath(folder)))
 

@@ -8,12 +8,11 @@ with one that never opened or is closed already, and closing such a one again ha
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
 from barograph.log import get_logger
 from barograph.records import Kind, Stream
 
@@ -49,11 +48,8 @@ class OpenStreams:
 
     def _load(self) -> list[Stream]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=list[Stream])
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise storage_error(error, f"reading the list of open connections {self._path}") from error
+            doing = f"reading the list of open connections {self._path}"
+            return read_json(self._path, list[Stream], doing) or []
         except msgspec.DecodeError as error:
             # The rename makes it whole or absent; if somebody spoilt it, silence ends those connections.
             log.warning(
@@ -62,12 +58,7 @@ class OpenStreams:
             return []
 
     def _save(self) -> None:
-        temporary = self._path.with_suffix(".tmp")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Not synced: it serves a process that dies, and a machine that dies ends up with an older
-            # list, whose connections are ended by their silence.
-            temporary.write_bytes(msgspec.json.encode(list(self._open)))
-            os.replace(temporary, self._path)
-        except OSError as error:
-            raise storage_error(error, f"keeping the list of open connections {self._path}") from error
+        # Not durable: it serves a process that dies, and a machine that dies ends up with an older
+        # list, whose connections are ended by their silence.
+        doing = f"keeping the list of open connections {self._path}"
+        put_bytes(self._path, msgspec.json.encode(list(self._open)), doing, alone=True)

@@ -25,7 +25,7 @@ from barograph.recorder.live.journal import Journal
 from barograph.recorder.live.refiller import Refiller
 from barograph.recorder.live.stats import FeedStage, FeedStats
 from barograph.recorder.live.web import Web
-from barograph.settings.tree import RecordSection
+from barograph.settings.recording import RecordSection
 
 ALWAYS_OPEN = "24/7"
 _STOP_REASON = "the recorder was stopped"

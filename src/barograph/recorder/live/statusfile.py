@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from barograph.clock import NS_PER_S
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
 from barograph.errors import StorageError
 from barograph.log import get_logger
 from barograph.recorder.live.stats import Stats
@@ -65,13 +65,7 @@ class StatusFile:
         Raises:
             StorageError, StorageFull: the old file stays.
         """
-        temporary = self.path.with_suffix(".tmp")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-            temporary.replace(self.path)
-        except OSError as error:
-            raise storage_error(error, f"writing {self.path}") from error
+        put_bytes(self.path, content, f"writing {self.path}", alone=True)
 
     async def keep(self, stats: Callable[[], Stats], every_s: float = 1.0) -> None:
         """Write what ``stats`` returns, again and again, until cancelled: a task of the recorder's group.
@@ -125,11 +119,11 @@ class Reading:
 def read_status(path: Path, now_ns: int) -> Reading | None:
     """What the recorder last said; None where it never said anything that can be read."""
     try:
-        status = msgspec.json.decode(path.read_bytes(), type=Status)
-    except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, OSError) as error:
+        status = read_json(path, Status, f"reading {path}")
+    except (StorageError, msgspec.DecodeError) as error:
         log.warning("status file unreadable", path=str(path), error=str(error))
+        return None
+    if status is None:
         return None
     age_s = (now_ns - status.now_ns) / NS_PER_S
     return Reading(status, age_s, _life(status.pid, age_s))

@@ -11,7 +11,6 @@ such a jump is not deceived either; it counts until the machine boots again.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +19,8 @@ from pathlib import Path
 import msgspec
 
 from barograph.clock import NS_PER_S, Clock
+from barograph.disk import put_bytes, read_json
+from barograph.errors import StorageError
 from barograph.log import get_logger
 
 STEP_S = 1.0
@@ -103,20 +104,19 @@ class SteadyClock:
         """Write the difference down."""
         if not self._boot:
             return
-        temporary = self._path.with_suffix(".tmp")
+        content = msgspec.json.encode(_Kept(self._boot, self._ahead_ns))
         try:
-            temporary.write_bytes(msgspec.json.encode(_Kept(self._boot, self._ahead_ns)))
-            os.replace(temporary, self._path)
-        except OSError as error:
+            put_bytes(self._path, content, f"writing {self._path}", alone=True)
+        except StorageError as error:
             # Only a start within a jump would miss it.
             log.debug("the clock's difference could not be written down", problem=str(error))
 
     def _remembered(self) -> int | None:
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
-        except (OSError, msgspec.DecodeError):
+            kept = read_json(self._path, _Kept, f"reading {self._path}")
+        except (StorageError, msgspec.DecodeError):
             return None
-        return kept.ahead_ns if self._boot and kept.boot == self._boot else None
+        return kept.ahead_ns if kept is not None and self._boot and kept.boot == self._boot else None
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from barograph.errors import SettingsError
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 
 SCHEMES = ("postgresql", "postgres")
 _PATHS = ("sslrootcert", "sslcert", "sslkey")

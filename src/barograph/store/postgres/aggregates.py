@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import quoted
+from barograph.store.postgres.quoting import quoted
 
 if TYPE_CHECKING:
     import psycopg

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from barograph.errors import SettingsError, UsageError
 from barograph.store.postgres.aggregates import AGGREGATES, refresh
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import applied, begun, check, quoted
+from barograph.store.postgres.migrating import applied, begun, check
 from barograph.store.postgres.partitions import PARTITIONED, Partition, partitions
+from barograph.store.postgres.quoting import quoted
 from barograph.store.postgres.schema import COMMITS, MIGRATIONS, STATE, all_physical
 
 if TYPE_CHECKING:

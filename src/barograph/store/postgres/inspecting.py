@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from barograph.errors import SettingsError
 from barograph.store.postgres.aggregates import AGGREGATES
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import Applied, applied, pending, quoted
+from barograph.store.postgres.migrating import Applied, applied, pending
 from barograph.store.postgres.partitions import PARTITIONED, Partition, partitions
+from barograph.store.postgres.quoting import quoted
 from barograph.store.postgres.roles import Role, known_roles
 from barograph.store.postgres.schema import COMMITS, STATE
 from barograph.store.postgres.server import LEAST_TIMESCALEDB, Server, detect

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from barograph.errors import StorageError
 from barograph.store.postgres.preparing import EPOCH, Prepared
-from barograph.store.postgres.reading import literal
+from barograph.store.postgres.quoting import literal
 from barograph.store.postgres.schema import Physical, all_physical
 
 if TYPE_CHECKING:

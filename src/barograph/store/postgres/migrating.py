@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from barograph.errors import SettingsError
 from barograph.store.postgres.connection import errors
+from barograph.store.postgres.quoting import quoted
 from barograph.store.postgres.schema import MIGRATIONS
 from barograph.store.postgres.server import TimescaleDB
 
@@ -207,15 +208,6 @@ def steps(migration: Migration, namespace: str, ways: Ways, timescaledb: Timesca
         f"INSERT INTO {table} (version, name, checksum, ways, made_by) VALUES ({migration.version}, "  # noqa: S608
         f"'{migration.name}', '{migration.checksum}', '{{{','.join(ways)}}}', '{version('barograph')}')"
     )
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it.
-
-    >>> quoted('odd"name')
-    '"odd""name"'
-    """
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _chosen(text: str, ways: Ways) -> Iterator[str]:

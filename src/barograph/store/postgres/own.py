@@ -17,7 +17,7 @@ import pyarrow as pa
 from barograph.errors import SettingsError
 from barograph.store.own import OwnTable
 from barograph.store.postgres.loading import copy_rows
-from barograph.store.postgres.reading import literal
+from barograph.store.postgres.quoting import literal, quoted, quoted_path
 
 if TYPE_CHECKING:
     import psycopg
@@ -67,7 +67,7 @@ def described(
         SettingsError: there is no such table, or it has no such column.
     """
     full = name if "." in name else f"public.{name}"
-    found = connection.execute(_COLUMNS, [_quoted_name(full)]).fetchall()
+    found = connection.execute(_COLUMNS, [quoted_path(full)]).fetchall()
     if not found:
         raise SettingsError(f"backup.tables: the database has no table {full} that we may see")
     columns = tuple((column, kind) for column, kind, _ in found)
@@ -81,8 +81,8 @@ def described(
 def rows(readers: Readers, table: OwnTable) -> Iterator[pa.RecordBatch]:
     """The chosen rows, streamed, in the order of the key and else of time."""
     columns = ", ".join(_read(column, kind) for column, kind in table.columns)
-    order = ", ".join(_quoted(column) for column in table.key or (table.time_column,))
-    statement = f"SELECT {columns} FROM {_quoted_name(table.name)}{_where(table)} ORDER BY {order}"
+    order = ", ".join(quoted(column) for column in table.key or (table.time_column,))
+    statement = f"SELECT {columns} FROM {quoted_path(table.name)}{_where(table)} ORDER BY {order}"
     schema, batches = readers.stream(f"reading {table.name}", statement)
     plain = pa.schema([pa.field(field.name, field.type) for field in schema])
     for batch in batches:
@@ -100,60 +100,60 @@ def restore(connection: Connection, table: OwnTable, batches: Iterable[pa.Record
         count, staged = 0, False
         for batch in batches:
             if not staged:
-                kinds = ", ".join(f"{_quoted(f.name)} {_WIRE.get(f.type, 'text')}" for f in batch.schema)
+                kinds = ", ".join(f"{quoted(f.name)} {_WIRE.get(f.type, 'text')}" for f in batch.schema)
                 _run(connection, f"CREATE TEMP TABLE {_STAGED} ({kinds}) ON COMMIT DROP")
                 staged = True
             copy_rows(connection, f"pg_temp.{_STAGED}", pa.Table.from_batches([batch]))
             count += batch.num_rows
         if not table.key:
-            _run(connection, f"DELETE FROM {_quoted_name(table.name)}{_where(table)}")
+            _run(connection, f"DELETE FROM {quoted_path(table.name)}{_where(table)}")
         if staged:
             _run(connection, _put(table, _numbered(connection, table)))
     return count
 
 
 def _make(connection: Connection, table: OwnTable) -> None:
-    there: Any = connection.execute("SELECT to_regclass(%s)", [_quoted_name(table.name)]).fetchone()
+    there: Any = connection.execute("SELECT to_regclass(%s)", [quoted_path(table.name)]).fetchone()
     if there[0] is not None:
         return
     schema = table.name.partition(".")[0]
-    known: Any = connection.execute("SELECT to_regnamespace(%s)", [_quoted(schema)]).fetchone()
+    known: Any = connection.execute("SELECT to_regnamespace(%s)", [quoted(schema)]).fetchone()
     if known[0] is None:
-        _run(connection, f"CREATE SCHEMA {_quoted(schema)}")
-    columns = [f"{_quoted(column)} {kind}" for column, kind in table.columns]
+        _run(connection, f"CREATE SCHEMA {quoted(schema)}")
+    columns = [f"{quoted(column)} {kind}" for column, kind in table.columns]
     if table.key:
-        columns.append(f"PRIMARY KEY ({', '.join(map(_quoted, table.key))})")
-    _run(connection, f"CREATE TABLE {_quoted_name(table.name)} ({', '.join(columns)})")
+        columns.append(f"PRIMARY KEY ({', '.join(map(quoted, table.key))})")
+    _run(connection, f"CREATE TABLE {quoted_path(table.name)} ({', '.join(columns)})")
 
 
 def _numbered(connection: Connection, table: OwnTable) -> set[str]:
     """Columns that the server numbers itself: a new row may bring its number, an old one keeps it."""
     found = connection.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attidentity = 'a'",
-        [_quoted_name(table.name)],
+        [quoted_path(table.name)],
     )
     return {name for (name,) in found}
 
 
 def _put(table: OwnTable, numbered: set[str]) -> str:
-    names = ", ".join(_quoted(column) for column, _ in table.columns)
-    values = ", ".join(f"{_quoted(column)}::{kind}" for column, kind in table.columns)
+    names = ", ".join(quoted(column) for column, _ in table.columns)
+    values = ", ".join(f"{quoted(column)}::{kind}" for column, kind in table.columns)
     kept = {*table.key, *numbered}
-    others = [_quoted(column) for column, _ in table.columns if column not in kept]
+    others = [quoted(column) for column, _ in table.columns if column not in kept]
     conflict = ""
     if table.key:
         news = ", ".join(f"{column} = excluded.{column}" for column in others)
-        key = ", ".join(map(_quoted, table.key))
+        key = ", ".join(map(quoted, table.key))
         conflict = f" ON CONFLICT ({key}) DO {f'UPDATE SET {news}' if others else 'NOTHING'}"
     return (
-        f"INSERT INTO {_quoted_name(table.name)} ({names}) OVERRIDING SYSTEM VALUE"
+        f"INSERT INTO {quoted_path(table.name)} ({names}) OVERRIDING SYSTEM VALUE"
         f" SELECT {values} FROM pg_temp.{_STAGED}{conflict}"
     )
 
 
 def _where(table: OwnTable) -> str:
     kind = dict(table.columns)[table.time_column]
-    column = _quoted(table.time_column)
+    column = quoted(table.time_column)
     bounds = [
         f"{column} {sign} {literal(bound)}::{kind}"
         for sign, bound in ((">=", table.since), ("<", table.until))
@@ -163,16 +163,8 @@ def _where(table: OwnTable) -> str:
 
 
 def _read(column: str, kind: str) -> str:
-    return _quoted(column) if kind in _NATIVE else f"{_quoted(column)}::text AS {_quoted(column)}"
+    return quoted(column) if kind in _NATIVE else f"{quoted(column)}::text AS {quoted(column)}"
 
 
 def _run(connection: Connection, statement: str) -> None:
     connection.execute(statement)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _quoted_name(name: str) -> str:
-    return ".".join(map(_quoted, name.split(".", 1)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from barograph.clock import DAY_US
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import quoted
+from barograph.store.postgres.quoting import quoted
 from barograph.store.postgres.schema import all_physical
 from barograph.tables import COMPLETED_TRADES
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barograph.clock import DAY_US
-from barograph.errors import DataError, UsageError
+from barograph.errors import DataError
 from barograph.store.arrays import numbers, values
+from barograph.store.dividing import check_schema
 from barograph.store.ordering import ordered
-from barograph.store.parquet import null_columns
 from barograph.store.postgres.escaping import escaped
 from barograph.store.postgres.schema import ORDINAL, Physical
 
@@ -81,13 +81,7 @@ def prepared(physical: Physical, rows: pa.Table) -> Prepared:
 def check(physical: Physical, rows: pa.Table) -> None:
     """Refuse rows that are not what the table holds."""
     table = physical.table
-    if not rows.schema.equals(table.schema()):
-        raise UsageError(
-            f"rows for {table.name} are not in its schema: {rows.schema} instead of {table.schema()}"
-        )
-    nulls = null_columns(rows, table)
-    if nulls:
-        raise DataError(f"rows for {table.name} have null in {', '.join(nulls)}, which may not be null")
+    check_schema(table, rows)
     for column in table.columns:
         if column.type == "time" and rows.num_rows:
             _check_times(table.name, column.name, rows.column(column.name), column.name == table.time)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from barograph.errors import UsageError
 from barograph.store.postgres.escaping import escaped_text, unescaped
 from barograph.store.postgres.preparing import EPOCH, moment
+from barograph.store.postgres.quoting import literal
 from barograph.store.postgres.schema import COMMITS, ORDINAL, STATE, physical
 from barograph.store.selection import Selection
 from barograph.store.store import Scan
@@ -104,13 +105,6 @@ def _within(time: str, start_us: int | None, end_us: int | None) -> list[str]:
     if end_us is not None and end_us <= _MAX_US:
         conditions.append(f"{time} < '{moment(end_us)}+00'" if end_us > _MIN_US else "false")
     return conditions
-
-
-def literal(value: object) -> str:
-    """A value as PostgreSQL reads it in a statement."""
-    from psycopg.sql import Literal
-
-    return Literal(value).as_string(None)
 
 
 def committed_sql(namespace: str) -> str:

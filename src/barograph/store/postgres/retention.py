@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from barograph.clock import DAY_US
 from barograph.errors import UsageError
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import quoted
 from barograph.store.postgres.partitions import PARTITIONED, Partition
+from barograph.store.postgres.quoting import quoted
 
 if TYPE_CHECKING:
     import psycopg

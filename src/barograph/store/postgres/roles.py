@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from barograph.errors import UsageError
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import begun, quoted
+from barograph.store.postgres.migrating import begun
+from barograph.store.postgres.quoting import literal, quoted
 from barograph.store.postgres.schema import COMMITS, MIGRATIONS, STATE, all_physical
 
 if TYPE_CHECKING:
@@ -102,14 +103,14 @@ def role_statements(namespace: str, roles: Sequence[Role], *, hide: bool = False
     """
     for role in roles:
         _check_name(role.name)
-        name, word = quoted(role.name), _literal(role.name)
+        name, word = quoted(role.name), literal(role.name)
         yield (
             f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {word}) THEN "
             f"CREATE ROLE {name} NOLOGIN; END IF; "
             "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $do$"
         )
         if role.verifier is not None:
-            yield f"ALTER ROLE {name} LOGIN PASSWORD {_literal(HIDDEN if hide else role.verifier)}"
+            yield f"ALTER ROLE {name} LOGIN PASSWORD {literal(HIDDEN if hide else role.verifier)}"
         yield (
             f"INSERT INTO {quoted(namespace)}.barograph_roles VALUES ({word}, '{role.kind}') "
             "ON CONFLICT (role) DO UPDATE SET kind = excluded.kind"
@@ -146,8 +147,3 @@ def _list(where: str, names: Sequence[str]) -> str:
 def _check_name(name: str) -> None:
     if not name or len(name.encode()) > _LONGEST or "\0" in name:
         raise UsageError(f"{name!r} cannot be the name of a role; 1 to {_LONGEST} bytes, such as {WRITER}")
-
-
-def _literal(text: str) -> str:
-    doubled = text.replace("'", "''").replace("\\", "\\\\")
-    return f"E'{doubled}'" if "\\" in text else f"'{doubled}'"

@@ -17,7 +17,7 @@ from barograph.errors import BarographError, StorageFull, UsageError
 from barograph.store.postgres.address import Address
 from barograph.store.postgres.connection import explained
 from barograph.store.postgres.escaping import unescaped
-from barograph.store.postgres.reading import literal
+from barograph.store.postgres.quoting import literal
 from barograph.store.postgres.sessions import Readers
 
 _QUERIES, _OTHERS = ("select", "with", "values", "table"), ("show", "explain")

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store.postgres.connection import errors
-from barograph.store.postgres.migrating import Ways, quoted
+from barograph.store.postgres.migrating import Ways
 from barograph.store.postgres.partitions import PARTITIONED
+from barograph.store.postgres.quoting import quoted
 
 if TYPE_CHECKING:
     import psycopg

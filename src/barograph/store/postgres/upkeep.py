@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from barograph.settings.tree import DatabaseSection
+from barograph.settings.keeping import DatabaseSection
 from barograph.store.postgres.aggregates import refresh
 from barograph.store.postgres.partitions import Partition, make_ahead
 from barograph.store.postgres.retention import drop_old

@@ -13,7 +13,7 @@ from barograph.clock import NS_PER_US
 from barograph.disk import storage_error, sync_data, sync_directory
 from barograph.errors import DataError, UsageError
 from barograph.store.durable import temporary
-from barograph.vault.shelf import Item
+from barograph.vault.shelf import Item, write_whole
 
 INCOMING = ".incoming"
 """Where files are written before they get their names; nothing in it is on the shelf."""
@@ -42,16 +42,7 @@ class DirectoryShelf:
 
     def get(self, path: str, file: Path) -> None:
         """Copy a file from the shelf; see the protocol."""
-        staged = temporary(file.parent, file.name)
-        try:
-            with staged.open("wb") as target:
-                for chunk in self.chunks(path):
-                    target.write(chunk)
-            staged.replace(file)
-        except OSError as error:
-            raise storage_error(error, f"copying {path} from {self} to {file}") from error
-        finally:
-            staged.unlink(missing_ok=True)
+        write_whole(file, self.chunks(path), f"copying {path} from {self} to {file}")
 
     def get_bytes(self, path: str) -> bytes:
         """A small file's content."""

@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from barograph.clock import to_us
-from barograph.disk import storage_error
 from barograph.errors import DataError, SettingsError, StorageError
-from barograph.store.durable import temporary
-from barograph.vault.shelf import Item
+from barograph.vault.shelf import Item, write_whole
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -99,16 +97,7 @@ class S3Shelf:
 
     def get(self, path: str, file: Path) -> None:
         """Download to a local path; see the protocol."""
-        staged = temporary(file.parent, file.name)
-        try:
-            with staged.open("wb") as target:
-                for chunk in self.chunks(path):
-                    target.write(chunk)
-            staged.replace(file)
-        except OSError as error:
-            raise storage_error(error, f"downloading {path} from {self} to {file}") from error
-        finally:
-            staged.unlink(missing_ok=True)
+        write_whole(file, self.chunks(path), f"downloading {path} from {self} to {file}")
 
     def get_bytes(self, path: str) -> bytes:
         """A small file's content."""

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from barograph.recorder.live.stats import TablesStats
     from barograph.recorder.places import Places
     from barograph.recorder.shaping import LineSettings
-    from barograph.settings.tree import DatabaseSection, RecordSection
+    from barograph.settings.keeping import DatabaseSection
+    from barograph.settings.recording import RecordSection
 
 
 @dataclass(frozen=True, slots=True)

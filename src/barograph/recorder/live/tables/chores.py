@@ -14,7 +14,7 @@ from barograph.recorder.places import Places
 from barograph.store.lake import Lake
 
 if TYPE_CHECKING:
-    from barograph.settings.tree import DatabaseSection
+    from barograph.settings.keeping import DatabaseSection
     from barograph.store import Store
 
 UPKEEP_S = 3600.0
