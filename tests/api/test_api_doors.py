@@ -194,6 +194,20 @@ def test_without_tokens_pages_of_other_sites_are_not_answered(api: Served, fille
         running.get("/v1/symbols", 403, headers={"Origin": "https://evil.example"})
 
 
+@pytest.mark.parametrize("host", ["[", "[abc]", "[::1", "a]"])
+def test_a_host_that_is_none_is_refused_with_tokens_and_without(
+    api: Served, guarded: Served, tmp_path: Path, host: str
+) -> None:
+    for path in ("/v1/symbols", "/v1/stream", "/healthz"):
+        assert "Host" in api.get(path, 400, headers={"Host": host}).json()["detail"]
+    guarded.get("/v1/symbols", 400, headers={"Host": host, **token(tmp_path)})
+
+
+def test_an_origin_that_is_none_is_of_another_site(api: Served) -> None:
+    for origin in ("http://[", "http://[abc]", "["):
+        api.get("/v1/symbols", 403, headers={"Origin": origin})
+
+
 def test_more_requests_than_allowed_are_told_when_to_come_again(filled: Path, clock: ManualClock) -> None:
     with served(settings_of(filled, requests_per_minute=30), clock) as running:
         for _ in range(5):

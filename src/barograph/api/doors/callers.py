@@ -163,7 +163,7 @@ class Doorkeeper:
                 'a proxy set web.tokens = "always" and make one with `barograph token create --scope read`',
             )
         origin = connection.headers.get("origin")
-        if origin and origin not in self._origins and not is_loopback(urlsplit(origin).hostname or ""):
+        if origin and origin not in self._origins and not _is_ours(origin):
             raise Problem(403, f"pages of {origin} may not ask here; allow them by the setting web.cors")
 
 
@@ -203,9 +203,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_readable(address: str) -> bool:
+    """Whether an address that somebody sent is one: brackets may stand around an address of IPv6 only.
+
+    >>> is_readable("//[::1]:8000"), is_readable("//[")
+    (True, False)
+    """
+    try:
+        urlsplit(address)
+    except ValueError:
+        return False
+    return True
+
+
 def _host_in(header: str) -> str:
     """The name in a ``Host`` header, without the port."""
     return urlsplit(f"//{header}").hostname or ""
+
+
+def _is_ours(origin: str) -> bool:
+    """Whether a page comes from this machine."""
+    return is_readable(origin) and is_loopback(urlsplit(origin).hostname or "")
 
 
 def _unknown(text: str | None) -> Problem:

@@ -15,6 +15,7 @@ import msgspec
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from barograph.api.doors.callers import is_readable
 from barograph.api.problems import MEDIA_TYPE, Problem, problem_of
 from barograph.errors import BarographError
 from barograph.log import get_logger
@@ -71,7 +72,7 @@ class Gate:
 
     async def _through(self, scope: Scope, passage: _Passage) -> None:
         try:
-            passage.check_length()
+            passage.check_head()
             await self._app(scope, passage.receive, passage.send)
         except Problem as problem:
             await passage.refuse(problem)
@@ -95,8 +96,10 @@ class _Passage:
         self._begun = False
         self._bytes = 0
 
-    def check_length(self) -> None:
-        """Refuse a body that says itself that it is too long."""
+    def check_head(self) -> None:
+        """Refuse a host that is none, and a body that says itself that it is too long."""
+        if not is_readable(f"//{self._headers.get('host', '')}"):
+            raise Problem(400, "the header Host is no name or address of a machine")
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > BODY_BYTES:
             raise Problem(413, _TOO_LONG)
