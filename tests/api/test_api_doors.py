@@ -15,6 +15,8 @@ from tests.api.house import Served, fill, served, settings_of
 from tests.store.making import DAY_0, bar, commit, rows
 
 from barograph.api import application
+from barograph.api.doors import limits
+from barograph.api.doors.limits import Buckets
 from barograph.api.doors.tokens import Scope, create, read_tokens, revoke, tokens_path
 from barograph.api.doors.using import KEEP_EVERY_S, LastUsed, read_used
 from barograph.api.serving import bound, check
@@ -84,8 +86,9 @@ def test_a_token_whose_scope_is_not_enough_is_refused(guarded: Served, tmp_path:
 
 def test_a_token_ends_when_it_expires(guarded: Served, tmp_path: Path, clock: ManualClock) -> None:
     header = token(tmp_path, expires=NOW + timedelta(minutes=1))
+    clock.advance(59)
     guarded.get("/v1/symbols", headers=header)
-    clock.advance(61)
+    clock.advance(1)
     guarded.get("/v1/symbols", 401, headers=header)
 
 
@@ -98,6 +101,16 @@ def test_a_token_that_is_revoked_while_the_server_runs_is_refused_soon(
     clock.advance(2)
     guarded.get("/v1/symbols", 401, headers=lost)
     guarded.get("/v1/symbols", headers=kept)
+
+
+def test_a_token_that_is_revoked_before_the_clock_is_set_back_is_refused_at_once(
+    guarded: Served, tmp_path: Path, clock: ManualClock
+) -> None:
+    header = token(tmp_path, name="lost")
+    guarded.get("/v1/symbols", headers=header)
+    revoke(tokens_path(tmp_path), "lost")
+    clock.advance(-60)
+    guarded.get("/v1/symbols", 401, headers=header)
 
 
 def test_tokens_that_cannot_be_read_let_nobody_in(
@@ -221,6 +234,32 @@ def test_more_requests_than_allowed_are_told_when_to_come_again(filled: Path, cl
         running.get("/v1/symbols", 429)
 
 
+def test_a_clock_that_is_set_back_gives_no_requests_and_takes_none(clock: ManualClock) -> None:
+    buckets = Buckets(6, clock)
+    assert [buckets.wait_s("a"), buckets.wait_s("a")] == [0.0, 10.0]
+    clock.advance(-3_600)
+    assert buckets.wait_s("a") == 10.0
+    clock.advance(10)
+    assert buckets.wait_s("a") == 0.0
+
+
+def test_who_was_quiet_has_no_more_requests_than_the_bucket_holds(clock: ManualClock) -> None:
+    buckets = Buckets(30, clock)
+    assert buckets.wait_s("a") == 0.0
+    clock.advance(86_400)
+    assert [buckets.wait_s("a") > 0 for _ in range(7)] == [*[False] * 5, True, True]
+
+
+def test_callers_beyond_the_bound_are_forgotten_the_quietest_first(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CALLERS", 2)
+    buckets = Buckets(6, clock)
+    for key in ("a", "b", "a", "c"):  # b goes
+        buckets.wait_s(key)
+    assert [buckets.wait_s("a") > 0, buckets.wait_s("b") > 0] == [True, False]
+
+
 def test_each_token_has_requests_of_its_own(filled: Path, tmp_path: Path, clock: ManualClock) -> None:
     one, other = token(tmp_path, name="one"), token(tmp_path, name="other")
     with served(settings_of(tmp_path, requests_per_minute=6, tokens="always"), clock) as running:
@@ -257,6 +296,8 @@ def test_answers_carry_safe_headers(api: Served) -> None:
         ("/v1/bars?limit=x", 422, "limit"),
         ("/v1/bars?simbol=BTC-USD", 422, "simbol"),
         ("/v1/bars?start=yesterday", 400, "yesterday"),
+        ("/v1/trades?start=0001-01-01T00:00:00%2B14:00", 400, "years 1 and 9999"),
+        ("/v1/trades?end=9999-12-31T23:59:59-14:00", 400, "years 1 and 9999"),
         ("/v1/bars?interval=7m", 400, "7m"),
         ("/v1/bars?interval=", 400, "interval"),
         ("/v1/bars?format=xml", 422, "format"),
