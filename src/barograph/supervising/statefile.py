@@ -81,7 +81,7 @@ def read_state(data: Path) -> HouseState | None:
     """
     try:
         return msgspec.json.decode(state_path(data).read_bytes(), type=HouseState)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     except OSError as error:
         raise storage_error(error, f"reading {state_path(data)}") from error

@@ -53,7 +53,7 @@ def test_given_figures_then_the_reader_has_all_of_them(file: StatusFile) -> None
 
 def test_given_nothing_or_rubbish_then_there_is_no_reading(file: StatusFile) -> None:
     assert read_status(file.path, NOW_NS) is None
-    for rubbish in (b"", b"{", b'{"pid": "x"}', b"\xff\x00"):
+    for rubbish in (b"", b"{", b'{"pid": "x"}', b"\xff\x00", b'{"pid": 1, "host": "\xff"}'):
         file.put(rubbish)
         with structlog.testing.capture_logs() as lines:
             assert read_status(file.path, NOW_NS) is None

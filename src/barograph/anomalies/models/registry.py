@@ -221,7 +221,7 @@ class Registry:
             return msgspec.json.decode(path.read_bytes(), type=Promoted)
         except FileNotFoundError:
             return None
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(
                 f"{path} cannot be read ({error}); say again what counts: barograph anomalies promote"
             ) from error

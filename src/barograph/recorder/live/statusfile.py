@@ -128,7 +128,7 @@ def read_status(path: Path, now_ns: int) -> Reading | None:
         status = msgspec.json.decode(path.read_bytes(), type=Status)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, OSError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, OSError) as error:
         log.warning("status file unreadable", path=str(path), error=str(error))
         return None
     age_s = (now_ns - status.now_ns) / NS_PER_S

@@ -10,6 +10,9 @@ import msgspec
 
 from barograph.clock import NS_PER_S
 from barograph.disk import storage_error
+from barograph.log import get_logger
+
+log = get_logger()
 
 _KEPT = 4_096
 """Latencies remembered: those of the newest orders."""
@@ -75,7 +78,7 @@ def figures_path(data: Path) -> Path:
 
 
 def read_figures(data: Path) -> Figures | None:
-    """The newest figures; None where nobody has traded here.
+    """The newest figures; None where nobody has traded here, or nothing can be read.
 
     Raises:
         StorageError: the file cannot be read.
@@ -83,6 +86,9 @@ def read_figures(data: Path) -> Figures | None:
     try:
         return msgspec.json.decode(figures_path(data).read_bytes(), type=Figures)
     except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.warning("figures of trading unreadable", path=str(figures_path(data)), error=str(error))
         return None
     except OSError as error:
         raise storage_error(error, f"reading {figures_path(data)}") from error
