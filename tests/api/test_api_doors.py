@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -315,6 +316,38 @@ def test_what_is_wrong_is_told_as_a_problem(api: Served, path: str, status: int,
 def test_a_method_that_is_not_allowed_is_a_problem(api: Served) -> None:
     answer = api.client.delete("/v1/bars")
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/bars", "/v1/ticks?limit=20000", "/v1/studies", "/healthz", "/readyz", "/"]
+)
+def test_head_is_answered_as_get_is_without_the_body(api: Served, path: str) -> None:
+    whole, head = api.get(path), api.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "etag", "link", "content-length", "vary", "cache-control"):
+        assert head.headers.get(name) == whole.headers.get(name), name
+    tag = whole.headers.get("etag")
+    if tag is not None:
+        assert api.client.head(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_head_of_what_cannot_be_got_is_a_problem_and_of_the_stream_an_end(api: Served) -> None:
+    assert api.client.head("/v1/bars?limit=0").status_code == 422
+    assert api.client.head("/v1/query").status_code == 405
+    stream = api.client.head("/v1/stream")
+    assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    asked = 'barograph_api_requests_total{method="HEAD",route="/v1/stream",status="200"} 1.0'
+    for _ in range(2_000):
+        if asked in api.get("/metrics").text:
+            return
+    pytest.fail("the stream goes on")
+
+
+def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(api: Served) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as client:
+        client.sendall(b"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 413"
 
 
 def test_a_bug_is_logged_under_its_number_and_told_to_nobody(

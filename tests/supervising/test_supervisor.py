@@ -213,7 +213,9 @@ def test_given_no_data_directory_yet_then_nothing_was_run_there(tmp_path: Path) 
     assert read_state(tmp_path / "nowhere") is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "one"}', b'{"pid": 1, "started_ns": 1, "x": "\xff"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"pid": "one"}', b'{"pid": 1, "started_ns": 1, "x": "\xff"}']
+)
 def test_given_a_damaged_file_then_it_tells_of_nobody(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").mkdir()
     state_path(tmp_path).write_bytes(content)
