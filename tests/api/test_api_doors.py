@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 from tests.api.house import Served, fill, served, settings_of
 from tests.store.making import DAY_0, bar, commit, rows
 
@@ -119,10 +120,20 @@ def test_tokens_that_cannot_be_read_let_nobody_in(
 ) -> None:
     header = token(tmp_path)
     guarded.get("/v1/symbols", headers=header)
-    tokens_path(tmp_path).write_text("{")
-    clock.advance(2)
-    problem = guarded.get("/v1/symbols", 503, headers=header).json()
-    assert "tokens" in problem["detail"]
+    good = tokens_path(tmp_path).read_bytes()
+    for content in (b"{", b"", b'{"tokens": 5}', b'{"tokens": [{"id": "\xff"}]}'):
+        tokens_path(tmp_path).write_bytes(content)
+        clock.advance(2)
+        with capture_logs() as lines:
+            problems = [guarded.get("/v1/symbols", 503, headers=header).json() for _ in range(2)]
+        assert "tokens" in problems[0]["detail"]
+        assert str(tmp_path) not in str(problems), "where it is, is nobody's business"
+        assert guarded.get("/readyz", headers=header).json()["reasons"] == []
+        (told,) = [line for line in lines if line["event"] == "nobody is let in"]
+        assert str(tokens_path(tmp_path)) in told["error"]
+        tokens_path(tmp_path).write_bytes(good)
+        clock.advance(2)
+        guarded.get("/v1/symbols", headers=header)
 
 
 def test_only_a_digest_is_kept_for_its_owner_only(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def plan_of(settings: Settings, name: str | None = None) -> Plan:
         name: what to call the one strategy, in place of its own name.
 
     Raises:
-        UsageError, DataError: nothing to trade, a venue that there is not, a file that holds no strategies, bounds that cannot be.
+        UsageError, DataError: nothing to trade, no such venue, a file without strategies, impossible bounds.
     """
     from barograph.feeds.registry import feed
     from barograph.recorder.trading.specs import Market, Plan

@@ -16,11 +16,14 @@ from barograph.api.doors.using import LastUsed
 from barograph.api.problems import Problem
 from barograph.clock import NS_PER_S, Clock
 from barograph.errors import SettingsError
+from barograph.log import get_logger
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from barograph.settings import Settings
+
+log = get_logger()
 
 LOOK_AGAIN_S = 1.0
 """A token that was revoked works no longer than this."""
@@ -98,6 +101,7 @@ class Doorkeeper:
         self.used = used
         self._buckets = buckets
         self._origins = frozenset(origins)
+        self._told_unreadable = False
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock) -> Self:
@@ -118,14 +122,15 @@ class Doorkeeper:
             token: where it was found; None takes it from the header ``Authorization``.
 
         Raises:
-            Problem: 401 no token that holds, 403 not for this, 429 too often, 421 asked by another name.
+            Problem: 401 no token that holds, 403 not for this, 429 too often, 421 asked by another name, 503
+                the tokens cannot be read.
         """
         address = connection.client.host if connection.client else "unknown"
         if self.keyring is None:
             self._check_asked_here(connection)
             return self._counted(Caller("", address_key(address), "trade"))
         text = bearer(connection) if token is None else token
-        found = self.keyring.find(text) if text else None
+        found = self._found(self.keyring, text) if text else None
         if found is None:
             self._counted(Caller("", address_key(address), "read"))
             raise _unknown(text)
@@ -138,6 +143,21 @@ class Doorkeeper:
                 f"`barograph token create --scope {scope}`",
             )
         return caller
+
+    def _found(self, keyring: Keyring, text: str) -> Token | None:
+        """The entry of a token; where the file is, strangers are not told."""
+        try:
+            found = keyring.find(text)
+        except SettingsError as error:
+            if not self._told_unreadable:
+                log.error("nobody is let in", error=str(error))  # noqa: TRY400 - no bug
+            self._told_unreadable = True
+            raise Problem(
+                503,
+                "the server's tokens cannot be read; nobody is let in until they are mended: its log says how",
+            ) from None
+        self._told_unreadable = False
+        return found
 
     def _counted(self, caller: Caller) -> Caller:
         wait_s = self._buckets.wait_s(caller.key)
