@@ -154,7 +154,7 @@ class Doorkeeper:
             self._told_unreadable = True
             raise Problem(
                 503,
-                "the server's tokens cannot be read; nobody is let in until they are mended: its log says how",
+                "the server's tokens cannot be read; nobody is let in until they are; its log says more",
             ) from None
         self._told_unreadable = False
         return found
