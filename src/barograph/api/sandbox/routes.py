@@ -19,7 +19,7 @@ from barograph.api.doors.callers import Caller
 from barograph.api.doors.gate import BODY_BYTES
 from barograph.api.formats import CONTENT_TYPES, MEDIA_TYPES, Form, chosen
 from barograph.api.problems import Problem
-from barograph.api.sandbox import bounds
+from barograph.api.sandbox import bounds, folders
 from barograph.api.sandbox.asked import Question, Where
 from barograph.api.sandbox.office import Office, Reply
 from barograph.log import get_logger
@@ -132,6 +132,7 @@ def router(state: State, office: Office | None = None) -> APIRouter:
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        await asyncio.to_thread(folders.tidy)
         try:
             yield
         finally:
