@@ -169,6 +169,21 @@ def test_no_two_symbols_share_a_name(symbols: list[str]) -> None:
     assert len({safe_name(one) for one in symbols}) == len(symbols)
 
 
+def test_a_symbol_that_is_too_long_for_a_name_keeps_no_other_trade_out(
+    ledger: SqliteLedger, data: Path
+) -> None:
+    long = ["x" * 300, "x" * 299 + "y", "€" * 100, "<script>" * 40, "x" * 200]
+    made = [one for number, symbol in enumerate(long) for one in some(1, number, symbol=symbol)]
+    ledger.write(Item(KEY), [*made, *some(1, 7)])
+    assert Archivist(ledger, LakeArchive(data)).drain() == len(long) + 1
+    names = {safe_name(symbol) for symbol in long}
+    assert len(names) == len(long)
+    assert max(map(len, names)) == 200
+    assert unquote(safe_name(long[-1])) == long[-1]
+    assert {json.loads(content)["symbol"] for content in files(data).values()} == {*long, "BTC-USD"}
+    assert rows(data) == [*made, *some(1, 7)]
+
+
 def test_what_is_pending_is_archived_and_then_the_ledger_is_told(ledger: SqliteLedger, data: Path) -> None:
     ledger.write(Item(KEY), some(7))
     assert Archivist(ledger, LakeArchive(data)).drain(at_once=3) == 7
