@@ -23,7 +23,8 @@ from barograph.api.doors.tokens import Scope, create, read_tokens, revoke, token
 from barograph.api.doors.using import KEEP_EVERY_S, LastUsed, read_used
 from barograph.api.serving import bound, check
 from barograph.clock import NS_PER_S, ManualClock
-from barograph.errors import SettingsError, UsageError
+from barograph.disk import Lock
+from barograph.errors import SettingsError, StorageBusy, UsageError
 
 NOW = datetime(2024, 8, 8, tzinfo=UTC)
 
@@ -143,6 +144,16 @@ def test_only_a_digest_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_tokens(path) == (made,)
     assert not list(path.parent.glob("*.tmp"))
+
+
+def test_two_changes_at_once_lose_no_token(tmp_path: Path) -> None:
+    path = tokens_path(tmp_path)
+    made, _ = create(path, "read", "first", NOW)
+    with Lock(path.with_suffix(".lock"), "held"):
+        for change in (lambda: create(path, "read", "second", NOW), lambda: revoke(path, "first")):
+            with pytest.raises(StorageBusy):
+                change()
+    assert read_tokens(path) == (made,)
 
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
@@ -402,6 +413,9 @@ def test_who_has_it_already_is_not_sent_it_again(api: Served, path: str) -> None
     again = api.get(path, 304, headers={"If-None-Match": f'"other", W/{tag}'})
     assert again.content == b""
     assert again.headers["etag"] == tag
+    for answer in (first, again):
+        assert set(answer.headers["vary"].split(", ")) >= {"Accept", "Accept-Encoding", "Authorization"}
+        assert answer.headers["cache-control"] == "private, no-cache"
     assert api.get(path, format="csv").headers["etag"] != tag
     assert api.get(path, limit=2).headers["etag"] != tag
     assert api.get(path, headers={"Accept-Encoding": "identity"}).headers["etag"] != tag

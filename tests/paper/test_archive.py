@@ -169,6 +169,16 @@ def test_no_two_symbols_share_a_name(symbols: list[str]) -> None:
     assert len({safe_name(one) for one in symbols}) == len(symbols)
 
 
+def test_a_name_that_a_killed_process_has_left_is_made_to_last(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LakeArchive(data).put(some(1))
+    synced: list[Path] = []
+    monkeypatch.setattr("barograph.paper.archive.sync_directory", synced.append)
+    LakeArchive(data).put(some(1))  # its file is there; whether its name is on the disk nobody knows
+    assert data / "completed-trades" / "BTC-USD" in synced
+
+
 def test_a_symbol_that_is_too_long_for_a_name_keeps_no_other_trade_out(
     ledger: SqliteLedger, data: Path
 ) -> None:
