@@ -377,6 +377,29 @@ def test_a_rebuild_of_the_tables_keeps_completed_trades(data: Path) -> None:
     assert rows(data) == made
 
 
+def test_pauses_grow_while_the_archive_says_no_and_begin_anew_when_it_does_not(
+    ledger: SqliteLedger, data: Path
+) -> None:
+    pauses: list[float | None] = []
+
+    class Noted(threading.Event):
+        """Takes no time."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            if len(pauses) == 8:
+                archiving._end.set()
+            return False
+
+    ledger.write(Item(KEY), some(2))
+    archive = Refusing(LakeArchive(data), times=5)
+    archiving = Archiving(Archivist(ledger, archive), every_s=1.0, longest_s=10.0)
+    archiving._end, archiving._bell = Noted(), Noted()
+    archiving._run()
+    assert pauses == [2.0, 4.0, 8.0, 10.0, 10.0, 1.0, 1.0, 1.0]
+    assert (archiving.archived, archiving.failures, archiving.trouble) == (2, 5, "")
+
+
 def test_a_half_written_file_is_never_seen_by_its_name(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: int) -> None:
         raise OSError(28, os.strerror(28))
