@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,15 +12,19 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 from tests.api.house import Served, fill, served, settings_of
 from tests.store.making import DAY_0, bar, commit, rows
 
 from barograph.api import application
+from barograph.api.doors import limits
+from barograph.api.doors.limits import Buckets
 from barograph.api.doors.tokens import Scope, create, read_tokens, revoke, tokens_path
 from barograph.api.doors.using import KEEP_EVERY_S, LastUsed, read_used
 from barograph.api.serving import bound, check
 from barograph.clock import NS_PER_S, ManualClock
-from barograph.errors import SettingsError, UsageError
+from barograph.disk import Lock
+from barograph.errors import SettingsError, StorageBusy, UsageError
 
 NOW = datetime(2024, 8, 8, tzinfo=UTC)
 
@@ -84,8 +89,9 @@ def test_a_token_whose_scope_is_not_enough_is_refused(guarded: Served, tmp_path:
 
 def test_a_token_ends_when_it_expires(guarded: Served, tmp_path: Path, clock: ManualClock) -> None:
     header = token(tmp_path, expires=NOW + timedelta(minutes=1))
+    clock.advance(59)
     guarded.get("/v1/symbols", headers=header)
-    clock.advance(61)
+    clock.advance(1)
     guarded.get("/v1/symbols", 401, headers=header)
 
 
@@ -100,15 +106,35 @@ def test_a_token_that_is_revoked_while_the_server_runs_is_refused_soon(
     guarded.get("/v1/symbols", headers=kept)
 
 
+def test_a_token_that_is_revoked_before_the_clock_is_set_back_is_refused_at_once(
+    guarded: Served, tmp_path: Path, clock: ManualClock
+) -> None:
+    header = token(tmp_path, name="lost")
+    guarded.get("/v1/symbols", headers=header)
+    revoke(tokens_path(tmp_path), "lost")
+    clock.advance(-60)
+    guarded.get("/v1/symbols", 401, headers=header)
+
+
 def test_tokens_that_cannot_be_read_let_nobody_in(
     guarded: Served, tmp_path: Path, clock: ManualClock
 ) -> None:
     header = token(tmp_path)
     guarded.get("/v1/symbols", headers=header)
-    tokens_path(tmp_path).write_text("{")
-    clock.advance(2)
-    problem = guarded.get("/v1/symbols", 503, headers=header).json()
-    assert "tokens" in problem["detail"]
+    good = tokens_path(tmp_path).read_bytes()
+    for content in (b"{", b"", b'{"tokens": 5}', b'{"tokens": [{"id": "\xff"}]}'):
+        tokens_path(tmp_path).write_bytes(content)
+        clock.advance(2)
+        with capture_logs() as lines:
+            problems = [guarded.get("/v1/symbols", 503, headers=header).json() for _ in range(2)]
+        assert "tokens" in problems[0]["detail"]
+        assert str(tmp_path) not in str(problems), "where it is, is nobody's business"
+        assert guarded.get("/readyz", headers=header).json()["reasons"] == []
+        (told,) = [line for line in lines if line["event"] == "nobody is let in"]
+        assert str(tokens_path(tmp_path)) in told["error"]
+        tokens_path(tmp_path).write_bytes(good)
+        clock.advance(2)
+        guarded.get("/v1/symbols", headers=header)
 
 
 def test_only_a_digest_is_kept_for_its_owner_only(tmp_path: Path) -> None:
@@ -118,6 +144,16 @@ def test_only_a_digest_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_tokens(path) == (made,)
     assert not list(path.parent.glob("*.tmp"))
+
+
+def test_two_changes_at_once_lose_no_token(tmp_path: Path) -> None:
+    path = tokens_path(tmp_path)
+    made, _ = create(path, "read", "first", NOW)
+    with Lock(path.with_suffix(".lock"), "held"):
+        for change in (lambda: create(path, "read", "second", NOW), lambda: revoke(path, "first")):
+            with pytest.raises(StorageBusy):
+                change()
+    assert read_tokens(path) == (made,)
 
 
 def test_a_name_is_given_once(tmp_path: Path) -> None:
@@ -194,6 +230,20 @@ def test_without_tokens_pages_of_other_sites_are_not_answered(api: Served, fille
         running.get("/v1/symbols", 403, headers={"Origin": "https://evil.example"})
 
 
+@pytest.mark.parametrize("host", ["[", "[abc]", "[::1", "a]"])
+def test_a_host_that_is_none_is_refused_with_tokens_and_without(
+    api: Served, guarded: Served, tmp_path: Path, host: str
+) -> None:
+    for path in ("/v1/symbols", "/v1/stream", "/healthz"):
+        assert "Host" in api.get(path, 400, headers={"Host": host}).json()["detail"]
+    guarded.get("/v1/symbols", 400, headers={"Host": host, **token(tmp_path)})
+
+
+def test_an_origin_that_is_none_is_of_another_site(api: Served) -> None:
+    for origin in ("http://[", "http://[abc]", "["):
+        api.get("/v1/symbols", 403, headers={"Origin": origin})
+
+
 def test_more_requests_than_allowed_are_told_when_to_come_again(filled: Path, clock: ManualClock) -> None:
     with served(settings_of(filled, requests_per_minute=30), clock) as running:
         for _ in range(5):
@@ -205,6 +255,32 @@ def test_more_requests_than_allowed_are_told_when_to_come_again(filled: Path, cl
         clock.advance(2)
         running.get("/v1/symbols")
         running.get("/v1/symbols", 429)
+
+
+def test_a_clock_that_is_set_back_gives_no_requests_and_takes_none(clock: ManualClock) -> None:
+    buckets = Buckets(6, clock)
+    assert [buckets.wait_s("a"), buckets.wait_s("a")] == [0.0, 10.0]
+    clock.advance(-3_600)
+    assert buckets.wait_s("a") == 10.0
+    clock.advance(10)
+    assert buckets.wait_s("a") == 0.0
+
+
+def test_who_was_quiet_has_no_more_requests_than_the_bucket_holds(clock: ManualClock) -> None:
+    buckets = Buckets(30, clock)
+    assert buckets.wait_s("a") == 0.0
+    clock.advance(86_400)
+    assert [buckets.wait_s("a") > 0 for _ in range(7)] == [*[False] * 5, True, True]
+
+
+def test_callers_beyond_the_bound_are_forgotten_the_quietest_first(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CALLERS", 2)
+    buckets = Buckets(6, clock)
+    for key in ("a", "b", "a", "c"):  # b goes
+        buckets.wait_s(key)
+    assert [buckets.wait_s("a") > 0, buckets.wait_s("b") > 0] == [True, False]
 
 
 def test_each_token_has_requests_of_its_own(filled: Path, tmp_path: Path, clock: ManualClock) -> None:
@@ -243,6 +319,8 @@ def test_answers_carry_safe_headers(api: Served) -> None:
         ("/v1/bars?limit=x", 422, "limit"),
         ("/v1/bars?simbol=BTC-USD", 422, "simbol"),
         ("/v1/bars?start=yesterday", 400, "yesterday"),
+        ("/v1/trades?start=0001-01-01T00:00:00%2B14:00", 400, "years 1 and 9999"),
+        ("/v1/trades?end=9999-12-31T23:59:59-14:00", 400, "years 1 and 9999"),
         ("/v1/bars?interval=7m", 400, "7m"),
         ("/v1/bars?interval=", 400, "interval"),
         ("/v1/bars?format=xml", 422, "format"),
@@ -260,6 +338,38 @@ def test_what_is_wrong_is_told_as_a_problem(api: Served, path: str, status: int,
 def test_a_method_that_is_not_allowed_is_a_problem(api: Served) -> None:
     answer = api.client.delete("/v1/bars")
     assert (answer.status_code, answer.headers["content-type"]) == (405, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/bars", "/v1/ticks?limit=20000", "/v1/studies", "/healthz", "/readyz", "/"]
+)
+def test_head_is_answered_as_get_is_without_the_body(api: Served, path: str) -> None:
+    whole, head = api.get(path), api.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "etag", "link", "content-length", "vary", "cache-control"):
+        assert head.headers.get(name) == whole.headers.get(name), name
+    tag = whole.headers.get("etag")
+    if tag is not None:
+        assert api.client.head(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+def test_head_of_what_cannot_be_got_is_a_problem_and_of_the_stream_an_end(api: Served) -> None:
+    assert api.client.head("/v1/bars?limit=0").status_code == 422
+    assert api.client.head("/v1/query").status_code == 405
+    stream = api.client.head("/v1/stream")
+    assert (stream.status_code, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    asked = 'barograph_api_requests_total{method="HEAD",route="/v1/stream",status="200"} 1.0'
+    for _ in range(2_000):
+        if asked in api.get("/metrics").text:
+            return
+    pytest.fail("the stream goes on")
+
+
+def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(api: Served) -> None:
+    host, port = api.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as client:
+        client.sendall(b"POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048577\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 413"
 
 
 def test_a_bug_is_logged_under_its_number_and_told_to_nobody(
@@ -303,6 +413,9 @@ def test_who_has_it_already_is_not_sent_it_again(api: Served, path: str) -> None
     again = api.get(path, 304, headers={"If-None-Match": f'"other", W/{tag}'})
     assert again.content == b""
     assert again.headers["etag"] == tag
+    for answer in (first, again):
+        assert set(answer.headers["vary"].split(", ")) >= {"Accept", "Accept-Encoding", "Authorization"}
+        assert answer.headers["cache-control"] == "private, no-cache"
     assert api.get(path, format="csv").headers["etag"] != tag
     assert api.get(path, limit=2).headers["etag"] != tag
     assert api.get(path, headers={"Accept-Encoding": "identity"}).headers["etag"] != tag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -210,6 +211,25 @@ def _table(answer: httpx.Response, form: str) -> object:
 @pytest.mark.parametrize("cursor", ["x", "", "AAAA", "!!!", "e30", "é" * 3, "4AG3yFsiNTQ1OWQz"])
 def test_a_cursor_that_is_none_is_refused(api: Served, cursor: str) -> None:
     assert "cursor" in api.get("/v1/bars", 400, cursor=cursor).json()["detail"]
+
+
+def test_a_cursor_in_which_something_was_changed_is_refused(api: Served) -> None:
+    cursor = api.get("/v1/bars", symbol="BTC-USD", limit=5).json()["next"]
+    data = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    assert b"BTC-USD" in data
+    changed = base64.urlsafe_b64encode(data.replace(b"BTC-USD", b"BTB-USD")).rstrip(b"=").decode()
+    assert "damaged" in api.get("/v1/bars", 400, symbol="BTC-USD", cursor=changed).json()["detail"]
+
+
+def test_of_small_answers_the_last_asked_for_are_kept_up_to_a_bound() -> None:
+    kept = answers.Kept(most_bytes=10)
+    for key in "abc":
+        kept.put(key, answers.Small(bytes(4), key, None))
+        kept.get("a")
+    assert [key for key in "abc" if kept.get(key) is not None] == ["a", "c"]
+    kept.put("a", answers.Small(bytes(1), "a2", None))
+    kept.put("d", answers.Small(bytes(5), "d", None))
+    assert [key for key in "acd" if kept.get(key) is not None] == ["a", "c", "d"]
 
 
 def test_a_cursor_of_another_query_is_refused(api: Served) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,22 @@ def test_a_study_that_is_being_made_or_broken_is_left_out(study: Path, tmp_path:
     (tmp_path / "older" / "results" / "validation_results.json").write_text('{"overfit": true}')
     (row,) = listed(tmp_path, tmp_path)
     assert (row["study"], row["overfit"], row["verdict"]) == ("older", True, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"strategy_id": "\xff"}', b'{"seed": 99999999999999999999}', b'{"overfit": "perhaps"}'],
+)
+def test_a_study_that_is_damaged_keeps_no_other_from_being_told(tmp_path: Path, content: bytes) -> None:
+    for name, held in (("damaged", content), ("sound", b'{"overfit": true}')):
+        (tmp_path / name / "results").mkdir(parents=True)
+        (tmp_path / name / "results" / "validation_results.json").write_bytes(held)
+    assert [row["study"] for row in listed(tmp_path, tmp_path)] == ["sound"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_folder_whose_name_is_no_text_is_told_as_well_as_can_be(tmp_path: Path) -> None:
+    results = tmp_path / os.fsdecode(b"a\xffb") / "results"
+    results.mkdir(parents=True)
+    (results / "validation_results.json").write_bytes(b"{}")
+    assert [row["study"] for row in listed(tmp_path, tmp_path)] == ["a\ufffdb"]

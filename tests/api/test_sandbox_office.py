@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.house import served, settings_of
 
 from barograph.api.problems import Problem
+from barograph.api.sandbox import folders
 from barograph.api.sandbox.asked import Question, Where
 from barograph.api.sandbox.office import Office, Worker
 from barograph.api.sandbox.worker import main
@@ -152,6 +155,51 @@ def test_a_process_that_does_not_start_is_told_and_leaves_nothing_behind(
 
     run(work())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_directory_that_takes_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+
+    async def work() -> None:
+        async with opened() as office:
+            with pytest.raises(Problem) as told:
+                await answered(office, question(tmp_path, "SELECT 1"))
+            assert told.value.status == 503
+
+    run(work())
+
+
+def test_what_a_killed_server_has_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f"barograph-query-{gone.pid}-abc"
+    ours = Path(folders.made())
+    others = [tmp_path / name for name in ("barograph-query-abc", f"barograph-{gone.pid}-abc", "x")]
+    for each in (left, *others):
+        each.mkdir()
+        (each / "file").write_text("x")
+    file, link = (tmp_path / f"barograph-query-{gone.pid}-{name}" for name in ("file", "link"))
+    file.write_text("x")
+    link.symlink_to(others[0])
+    assert folders.tidy() == 1
+    assert sorted(tmp_path.iterdir()) == sorted([ours, *others, file, link])
+    assert (others[0] / "file").exists()
+    assert folders.tidy() == 0
+
+
+def test_a_server_tidies_when_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = tmp_path / f"barograph-query-{gone.pid}-abc"
+    left.mkdir()
+    with served(settings_of(tmp_path / "data")):
+        assert not left.exists()
 
 
 def test_a_worker_ends_when_nobody_is_left_to_ask_it(tmp_path: Path) -> None:

@@ -255,6 +255,12 @@ def test_an_answer_nobody_takes_holds_no_turn(patient: str) -> None:
     assert rows(patient, "SELECT 1 AS n") == [{"n": 1}]
 
 
+def test_half_of_a_character_is_no_text(url: str) -> None:
+    for body in (rb'{"sql": "SELECT $1", "parameters": ["\ud800"]}', rb'{"sql": "SELECT \ud800"}'):
+        answer = httpx.post(f"{url}/v1/query", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, "unicode" in answer.json()["detail"]) == (422, True), answer.text
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STATEMENTS, VALUES, st.sampled_from(["json", "csv", "arrow"]))
 def test_whatever_is_asked_the_server_does_not_fail(url: str, sql: str, values: list[Any], form: str) -> None:

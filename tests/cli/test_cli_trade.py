@@ -97,12 +97,35 @@ def test_given_other_terms_for_the_same_name_then_it_ends_with_3(call: Any) -> N
         (("trade", "--strategy", "dip"), 4, "there is no tape"),
         (("trade", "--strategy", "dip", "--drop-pct", "200"), 3, "--drop-pct"),
         (("trade", "--strategy", "dip", "--replay", "nope.gz"), 2, "there is no recording nope.gz"),
+        (("trade", "--strategy", "dip", "--feed", "binanse"), 2, "did you mean 'binance'?"),
         (("trade", "stop"), 4, "nothing has traded yet"),
         (("trade", "reconcile"), 4, "there is no tape"),
     ],
 )
 def test_what_cannot_be_is_told(call: Any, words: tuple[str, ...], code: int, message: str) -> None:
     assert message in call(*words, code=code).err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b'{"family": "\xff"}', "is not JSON"),
+        (b'{"family": "rsi", "params": {}, "size": -1}', "size"),
+        (b'{"family": "rsi", "params": {}, "size": NaN}', "is not JSON"),
+        (b'{"family": "rsi", "params": {"window": -3}}', "window"),
+        (b'{"family": "rsi", "parms": {}}', "parms"),
+        (b"[]", "holds no strategy"),
+    ],
+)
+def test_a_file_that_holds_no_strategy_is_told(
+    call: Any, tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "wrong.json"
+    file.write_bytes(content)
+    said = call("trade", "--strategy", str(file), code=4).err
+    assert str(file) in said
+    assert message in said
 
 
 def test_before_anybody_has_traded_there_is_nothing_to_see(call: Any) -> None:

@@ -118,9 +118,11 @@ def test_a_study_that_is_half_done_tells_its_next_step(own: Path, gone: tuple[st
     assert place.is_judged == (step == "visualize")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"verdict": {"skill": "perhaps"}}'])
-def test_results_that_cannot_be_read_are_told_with_the_step_to_repeat(own: Path, text: str) -> None:
-    (own / files.VALIDATION).write_text(text)
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"verdict": {"skill": "perhaps"}}', b'{"strategy_id": "\xff"}']
+)
+def test_results_that_cannot_be_read_are_told_with_the_step_to_repeat(own: Path, content: bytes) -> None:
+    (own / files.VALIDATION).write_bytes(content)
     with pytest.raises(Unavailable) as caught:
         judged(only(own))
     assert caught.value.remedy == f"barograph research validate --out {own}"

@@ -169,6 +169,31 @@ def test_no_two_symbols_share_a_name(symbols: list[str]) -> None:
     assert len({safe_name(one) for one in symbols}) == len(symbols)
 
 
+def test_a_name_that_a_killed_process_has_left_is_made_to_last(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LakeArchive(data).put(some(1))
+    synced: list[Path] = []
+    monkeypatch.setattr("barograph.paper.archive.sync_directory", synced.append)
+    LakeArchive(data).put(some(1))  # its file is there; whether its name is on the disk nobody knows
+    assert data / "completed-trades" / "BTC-USD" in synced
+
+
+def test_a_symbol_that_is_too_long_for_a_name_keeps_no_other_trade_out(
+    ledger: SqliteLedger, data: Path
+) -> None:
+    long = ["x" * 300, "x" * 299 + "y", "€" * 100, "<script>" * 40, "x" * 200]
+    made = [one for number, symbol in enumerate(long) for one in some(1, number, symbol=symbol)]
+    ledger.write(Item(KEY), [*made, *some(1, 7)])
+    assert Archivist(ledger, LakeArchive(data)).drain() == len(long) + 1
+    names = {safe_name(symbol) for symbol in long}
+    assert len(names) == len(long)
+    assert max(map(len, names)) == 200
+    assert unquote(safe_name(long[-1])) == long[-1]
+    assert {json.loads(content)["symbol"] for content in files(data).values()} == {*long, "BTC-USD"}
+    assert rows(data) == [*made, *some(1, 7)]
+
+
 def test_what_is_pending_is_archived_and_then_the_ledger_is_told(ledger: SqliteLedger, data: Path) -> None:
     ledger.write(Item(KEY), some(7))
     assert Archivist(ledger, LakeArchive(data)).drain(at_once=3) == 7
@@ -350,6 +375,29 @@ def test_a_rebuild_of_the_tables_keeps_completed_trades(data: Path) -> None:
     LakeArchive(data).put(made)
     rebuild(data)
     assert rows(data) == made
+
+
+def test_pauses_grow_while_the_archive_says_no_and_begin_anew_when_it_does_not(
+    ledger: SqliteLedger, data: Path
+) -> None:
+    pauses: list[float | None] = []
+
+    class Noted(threading.Event):
+        """Takes no time."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            if len(pauses) == 8:
+                archiving._end.set()
+            return False
+
+    ledger.write(Item(KEY), some(2))
+    archive = Refusing(LakeArchive(data), times=5)
+    archiving = Archiving(Archivist(ledger, archive), every_s=1.0, longest_s=10.0)
+    archiving._end, archiving._bell = Noted(), Noted()
+    archiving._run()
+    assert pauses == [2.0, 4.0, 8.0, 10.0, 10.0, 1.0, 1.0, 1.0]
+    assert (archiving.archived, archiving.failures, archiving.trouble) == (2, 5, "")
 
 
 def test_a_half_written_file_is_never_seen_by_its_name(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

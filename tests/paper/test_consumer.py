@@ -75,6 +75,17 @@ def test_a_dip_is_bought_at_the_next_trade_and_sold_at_the_one_after_the_profit(
     assert Consumer(ledger, terms=FREE).figures().cash == pytest.approx(1000 + trade.profit)
 
 
+def test_both_sides_of_a_trade_pay_the_fee() -> None:
+    ledger = ModelLedger()
+    handled = Consumer(ledger, terms=Terms(fee_bps=10.0, cash=1000.0)).handle(DIPS)
+    (position,), (trade,) = handled.opened, handled.closed
+    size = 1000 / (97 * 1.001)
+    assert position.entry_fee == pytest.approx(size * 97 * 0.001)
+    assert trade.fees == pytest.approx(size * (97 + 103) * 0.001)
+    assert trade.profit == pytest.approx(size * (103 - 97) - trade.fees)
+    assert Consumer(ledger, terms=FREE).figures().cash == pytest.approx(1000 + trade.profit)
+
+
 @pytest.mark.parametrize(
     ("dip", "terms"),
     [
@@ -424,6 +435,16 @@ def test_a_kill_switch_right_before_the_first_write_of_a_symbol_is_not_missed(ac
     two.handle([*DIPS[:3], tick(3.5, 96)])
     assert two.positions() == ()
     assert [trade.reason for trade in ledger.trades()] == ([] if account else ["flatten"])
+
+
+@pytest.mark.parametrize("account", [None, "all"])
+def test_a_kill_switch_of_another_refuses_the_first_entry_of_a_symbol(account: str | None) -> None:
+    ledger = ModelLedger()
+    one, other = (Consumer(ledger, terms=FREE, account=account) for _ in range(2))
+    one.handle(DIPS[:2])  # decided, and nothing of it written
+    other.halt(flatten=False)
+    handled = one.handle(DIPS[2:])
+    assert (handled.opened, one.positions()) == ((), ())
 
 
 def test_a_halt_that_fails_on_the_way_is_finished_by_asking_again() -> None:

@@ -31,7 +31,10 @@ Standing = tuple[list[Item], list[Account], list[Trade]]
 
 
 def market(seed: int, n: int = 200) -> list[TradeEvent]:
-    """Trades of three symbols with many of one time, in the order of their times, over a midnight."""
+    """Trades of three symbols with many of one time, in the order of their times, over a midnight.
+
+    Among them some that cannot be: whoever goes over them again must leave them out again.
+    """
     dice = random.Random(seed)
     prices, ts_us, events = {"X": 100.0, "Y": 20.0, "Z": 3.0}, 1_723_161_600_000_000 - n * 250_000, []
     for i in range(n):
@@ -39,6 +42,8 @@ def market(seed: int, n: int = 200) -> list[TradeEvent]:
         symbol = dice.choice(sorted(prices))
         prices[symbol] *= math.exp(dice.gauss(0, 0.008))
         events.append(TradeEvent(symbol, prices[symbol], 1.0, ts_us, f"t{i}", "sim"))
+        wrong = (math.nan, math.inf, 0.0, -1.0)[i % 4]
+        events += [TradeEvent(one, wrong, 1.0, ts_us + 1, f"w{i}{one}", "sim") for one in sorted(prices)]
     return events
 
 

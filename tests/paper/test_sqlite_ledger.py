@@ -70,9 +70,9 @@ def test_a_reader_of_no_ledger_is_told_so_and_makes_none(path: Path, content: by
 
 def test_a_file_of_a_newer_barograph_is_refused_by_both(path: Path) -> None:
     SqliteLedger(path).shut()
-    edited(path, "PRAGMA user_version = 99")
+    edited(path, "PRAGMA user_version = 2")
     for read_only in (False, True):
-        with pytest.raises(DataError, match="format 99, and this one knows 1; upgrade"):
+        with pytest.raises(DataError, match="format 2, and this one knows 1; upgrade"):
             SqliteLedger(path, read_only)
 
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from barograph.paper.positions import Trade
+from barograph.paper.figures import figures
+from barograph.paper.positions import Trade, completed
+from barograph.paper.purse import Purse
 from barograph.paper.summary import curve, summarise, valued
 
 from .ledger_contract import position, trade
@@ -57,3 +59,16 @@ def test_what_is_open_is_worth_its_price_less_the_fee_that_was_paid(
     assert one.unrealised == pytest.approx(expected)
     assert one.unrealised_pct == pytest.approx(expected / 2)
     assert one.held_s == 3.0
+
+
+def test_a_short_trade_gains_when_the_price_falls() -> None:
+    short = position("t1")._replace(quantity=-2.0, entry_price=100.0, entry_fee=1.0)
+    ended = {"exit_ts_us": 1, "exit_fee": 3.0, "exit_id": "x1", "reason": "signal"}
+    gained, lost = (completed(short, exit_price=price, **ended) for price in (90.0, 110.0))
+    assert (gained.fees, gained.profit, gained.profit_pct) == (4.0, 16.0, 8.0)
+    assert (lost.profit, lost.profit_pct) == (-24.0, -12.0)
+
+
+def test_figures_tell_of_a_halt_where_one_purse_has_it() -> None:
+    assert figures([], [Purse(1.0), Purse(1.0, halted=True)]).halted
+    assert not figures([], [Purse(1.0), Purse(1.0)]).halted

@@ -102,3 +102,12 @@ def test_a_free_port_can_be_listened_on() -> None:
 def test_probes_say_no_where_nothing_is(tmp_path: Path) -> None:
     given = settings(data_dir=tmp_path, web={"api_port": 0, "dashboard_port": 0})
     assert [part.ready(1) for part in plan_of(given).parts] == [False] * 4
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"problem": "\xff"}'])
+def test_probes_say_no_where_files_are_damaged(tmp_path: Path, content: bytes) -> None:
+    """The next writing mends them: who asks must not give up."""
+    (tmp_path / "state").mkdir()
+    for name in ("recorder", "trade"):
+        (tmp_path / "state" / f"{name}.status.json").write_bytes(content)
+    assert [part.ready(1) for part in plan_of(settings(data_dir=tmp_path)).parts[:2]] == [False] * 2

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from barograph.supervising.statefile import Stage, fresh, read_state
+from barograph.supervising.statefile import Stage, fresh, read_state, state_path
 
 from .conftest import WITHIN_S, House, is_gone, until
 from .standing_in import LINES, WIDTH
@@ -211,3 +211,12 @@ def test_given_sighup_then_the_recorder_alone_hears_of_it(house: Begin) -> None:
 
 def test_given_no_data_directory_yet_then_nothing_was_run_there(tmp_path: Path) -> None:
     assert read_state(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b'{"pid": "one"}', b'{"pid": 1, "started_ns": 1, "x": "\xff"}']
+)
+def test_given_a_damaged_file_then_it_tells_of_nobody(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state").mkdir()
+    state_path(tmp_path).write_bytes(content)
+    assert read_state(tmp_path) is None

@@ -26,13 +26,16 @@ def plan_of(settings: Settings, name: str | None = None) -> Plan:
         name: what to call the one strategy, in place of its own name.
 
     Raises:
-        UsageError, DataError: nothing to trade, a file that holds no strategies, bounds that cannot be.
+        UsageError, DataError: nothing to trade, no such venue, a file without strategies, impossible bounds.
     """
+    from barograph.feeds.registry import feed
     from barograph.recorder.trading.specs import Market, Plan
 
     trade = settings.trade
     if name is not None and len(trade.strategies) != 1:
         raise UsageError(f"--name needs one --strategy to belong to, there are {len(trade.strategies)}")
+    for venue in trade.venues:
+        feed(venue)  # one that there is not would never trade, and say nothing
     market = Market(venues=trade.venues, symbols=trade.symbols)
     ticks = [_tick(trade, name or DIP) for asked in trade.strategies if asked == DIP]
     named = [one for asked in trade.strategies if asked != DIP for one in _from_file(Path(asked))]
@@ -134,7 +137,7 @@ def _from_file(path: Path) -> list[tuple[str, Strategy]]:
         raise DataError(f"{path} cannot be read: {error}") from error
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not JSON: {error}") from None
     if isinstance(value, dict) and isinstance(value.get("strategy"), dict):
         data = msgspec.json.encode([value["strategy"]])

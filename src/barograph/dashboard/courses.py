@@ -148,7 +148,7 @@ def _no_code(path: Path) -> None:
     """
     try:
         members = msgspec.json.decode((path / files.STRATEGIES).read_bytes(), type=_Members)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{files.STRATEGIES} cannot be read: {error}") from error
     if any(member.family == "python" for member in members.strategies):
         raise DataError("it has strategies in Python, and looking at a page runs nobody's program")

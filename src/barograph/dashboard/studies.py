@@ -251,7 +251,7 @@ def _judged(path: str, stamp: str) -> Judged:
     data = (Path(path) / files.VALIDATION).read_bytes()
     try:
         return msgspec.json.decode(data, type=Judged)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Unavailable(
             f"{files.VALIDATION} of the study at {path} cannot be read: {error}.",
             f"barograph research validate --out {path}",

@@ -16,7 +16,7 @@ def moment_us(moment: Moment | None) -> int | None:
     What has no time zone is UTC.
 
     Raises:
-        UsageError: the text is neither a date nor a time.
+        UsageError: the text is neither a date nor a time, or in UTC the calendar has no such year.
 
     >>> moment_us("2024-08-08") == moment_us(date(2024, 8, 8)) == moment_us("2024-08-08T05:30+05:30")
     True
@@ -32,4 +32,7 @@ def moment_us(moment: Moment | None) -> int | None:
             ) from error
     elif not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    try:
+        return to_us(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError:
+        raise UsageError(f"{moment.isoformat()} is in UTC not between the years 1 and 9999") from None

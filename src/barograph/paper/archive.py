@@ -7,6 +7,7 @@ again, which changes nothing: what is written is named by the trade.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 FOLDER = "completed-trades"
 """Of the JSON files, below the data directory or a bucket's prefix."""
+
+LONGEST = 200
+"""Characters of a folder's name; systems hold 255."""
 
 _GRACE_S = 600.0
 
@@ -46,7 +50,7 @@ def object_name(trade: Trade) -> str:
 
     Of the symbol all but letters, digits, ``_``, ``-`` and ``.`` is percent-encoded (RFC 3986), and so is a
     ``.`` at its end and the first letter of a device's name of Windows: ``urllib.parse.unquote`` gives the
-    symbol back, always.
+    symbol back. What is then longer than :data:`LONGEST` ends in ``~`` and the beginning of its sha256.
 
     >>> one = Trade("k1", "dip", "kite", "NSE:INFY", 1.0, 0, 1.0, 0, 1.0, 0.0, 0.0, 0.0, "signal", "a", "b")
     >>> object_name(one)
@@ -69,6 +73,9 @@ def safe_name(symbol: str) -> str:
         name = name[:-1] + "%2E"
     if name.partition(".")[0].lower() in _DEVICES:
         name = f"%{ord(name[0]):02X}{name[1:]}"
+    if len(name) > LONGEST:
+        # A name that no system takes would keep all later trades out of the archive, too.
+        name = f"{name[: LONGEST - 17]}~{hashlib.sha256(symbol.encode()).hexdigest()[:16]}"
     return name
 
 

@@ -60,7 +60,7 @@ def parse(
     if not isinstance(symbol, str) or not symbol:
         raise DataError(f"symbol is {symbol!r}; it must be a text that is not empty")
     return TradeEvent(
-        symbol=symbol,
+        symbol=_whole("symbol", symbol),
         price=_number("price", _required(fields, PRICE)),
         size=_number("volume", _required(fields, VOLUME)),
         ts_us=_believed(_time(_required(fields, TIMESTAMP)), latest_us),
@@ -72,7 +72,7 @@ def parse(
 def _fields(record: str | bytes) -> Mapping[str, Any]:
     try:
         fields = json.loads(record)
-    except ValueError as error:  # JSON's own and those of UTF-8
+    except (ValueError, RecursionError) as error:  # JSON's own and those of UTF-8; or nested too deep
         raise DataError(f"the record {record[:80]!r} is not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise DataError(
@@ -101,7 +101,18 @@ def _text(name: str, value: Any, default: str) -> str:
         return default
     if not isinstance(value, str):
         raise DataError(f"{name} is {value!r}; it must be a text")
-    return value
+    return _whole(name, value)
+
+
+def _whole(name: str, text: str) -> str:
+    """``text`` where a ledger can hold it, and names of trades keep its parts apart."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{name} is {text!r}; it has half of a character") from None
+    if "\0" in text:
+        raise DataError(f"{name} is {text!r}; it must have no zero characters")
+    return text
 
 
 def _number(name: str, value: Any) -> float:
@@ -116,7 +127,7 @@ def _number(name: str, value: Any) -> float:
 def _identity(fields: Mapping[str, Any], shard: str, sequence: str) -> str:
     trade_id = _found(fields, TRADE_ID)
     if isinstance(trade_id, (str, int)) and not isinstance(trade_id, bool) and trade_id != "":
-        return f"t{trade_id}"
+        return f"t{_whole('trade_id', str(trade_id))}"
     if trade_id is not None and trade_id != "":
         raise DataError(f"trade_id is {trade_id!r}; it must be a text or a whole number")
     if not sequence:
@@ -152,7 +163,10 @@ def _from_text(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise DataError(f"timestamp is {text!r}; it must be ISO 8601 or a number since 1970") from error
-    return to_us(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    try:
+        return to_us(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except OverflowError:
+        raise DataError(f"timestamp is {text!r}, which the calendar does not have in UTC") from None
 
 
 def _from_number(value: float) -> int:

@@ -189,7 +189,7 @@ def tries(data: bytes) -> int:
 def _field(data: bytes, key: str, name: str) -> Any:
     try:
         return msgspec.json.decode(data)[name]
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         raise DataError(
             f"{key} names no {name}; run 'barograph research {_STEP_BEFORE[key]}' again"
         ) from None

@@ -53,7 +53,7 @@ def decode(data: bytes, name: str) -> StrategyFile:
     """
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{name} is not JSON: {error}") from None
     if isinstance(value, dict) and isinstance(value.get("strategies"), list):
         return _own(value, name)

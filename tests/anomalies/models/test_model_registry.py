@@ -157,6 +157,14 @@ def test_what_counts_is_what_was_promoted_last(shelf: Registry):
     assert [path.name for path in shelf.folder.iterdir() if path.is_file()] == ["promoted.json"]
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "\xff"}'])
+def test_a_promotion_that_cannot_be_read_is_told_with_the_remedy(shelf: Registry, content: bytes):
+    shelf.folder.mkdir(exist_ok=True)
+    (shelf.folder / "promoted.json").write_bytes(content)
+    with pytest.raises(DataError, match="barograph anomalies promote"):
+        shelf.promoted()
+
+
 def test_a_broken_promotion_file_is_told_with_its_remedy(shelf: Registry):
     shelf.folder.mkdir()
     (shelf.folder / "promoted.json").write_text('{"version": 5}')

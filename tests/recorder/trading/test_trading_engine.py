@@ -12,8 +12,11 @@ from barograph.clock import MINUTE_US
 from barograph.errors import SettingsError, UsageError
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Position, Trade
+from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.control import apply_at, heard, say
+from barograph.recorder.trading.market import MarketView
 from barograph.recorder.trading.specs import Market, Member, Plan, from_json, to_json
+from barograph.records import Records
 from barograph.strategies.strategy import Strategy
 
 from .driving import DIP, PLAN, SETTINGS, TAPE, cross, drive, driven, engine_of, told
@@ -63,8 +66,36 @@ def test_a_decision_is_never_filled_when_its_bar_closes(undisturbed: Told) -> No
         assert trade.entry_ts_us % MINUTE_US == LATENESS_US
 
 
+def versions(tape: Records) -> dict[tuple[str, str], dict[int, int]]:
+    """Of each symbol the first version of each minute that can be traded on, by its start."""
+    market = MarketView(SETTINGS)
+    market.trades(tape)
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for one in market.minutes().minutes:
+        if is_bar(one):
+            where = (market.venues[one.instrument], market.symbols[one.instrument])
+            found.setdefault(where, {})[one.ts_us] = one.version
+    return found
+
+
 def test_every_order_names_the_version_of_the_bar_that_it_was_decided_on(undisturbed: Told) -> None:
-    """That is the record which closed the bar, received when its lateness was over."""
+    """That is the record which closed the bar before the one it is filled in."""
+    known, compared = versions(TAPE), 0
+    for trade in undisturbed[0]:
+        if trade.strategy == "dip":
+            continue
+        minutes = known[trade.venue, trade.symbol]
+        sides = [(trade.entry_id, trade.bar_version), (trade.exit_id, trade.exit_bar_version)]
+        for event, version in sides:
+            if version is None:
+                continue
+            filled_us = int(event.removeprefix("b"))
+            assert version == minutes[max(ts_us for ts_us in minutes if ts_us < filled_us)]
+            compared += 1
+    assert compared > 20
+
+
+def test_a_bar_is_closed_before_an_order_on_it_is_filled(undisturbed: Told) -> None:
     for trade in undisturbed[0]:
         if trade.strategy == "dip":
             assert trade.bar_version is None

@@ -16,7 +16,7 @@ from barograph.errors import StorageBusy, StorageError
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.recorder.trading import process as module
 from barograph.recorder.trading.control import applied, say
-from barograph.recorder.trading.figures import Latencies, fresh, read_figures
+from barograph.recorder.trading.figures import Latencies, figures_path, fresh, read_figures
 from barograph.recorder.trading.process import Growing, TradingProcess
 from barograph.recorder.trading.reconciling import reconcile
 from barograph.recorder.trading.specs import Plan
@@ -235,3 +235,16 @@ def test_figures_are_fresh_for_some_seconds(tmp_path: Path) -> None:
         assert figures is not None
         assert fresh(figures, figures.now_ns + 1)
         assert not fresh(figures, figures.now_ns + 6 * 10**9)
+        assert not fresh(figures, figures.now_ns - 1)
+    ended = read_figures(tmp_path)
+    assert ended is not None
+    assert not fresh(ended, ended.now_ns + 1), "it has said that it has ended"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "one"}', b'{"problem": "\xff"}'])
+def test_figures_that_are_damaged_are_none_and_it_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state").mkdir()
+    figures_path(tmp_path).write_bytes(content)
+    with capture_logs() as said:
+        assert read_figures(tmp_path) is None
+    assert [line["event"] for line in said] == ["figures of trading unreadable"]

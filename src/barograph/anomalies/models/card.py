@@ -121,7 +121,7 @@ def read_card(data: bytes, source: str) -> Card:
     """
     try:
         card = msgspec.json.decode(data, type=Card)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{source} is no card of a model ({error})") from error
     if card.format != FORMAT:
         raise DataError(f"{source} has format {card.format}, this version reads {FORMAT}; upgrade Barograph")

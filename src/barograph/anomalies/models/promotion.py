@@ -57,5 +57,5 @@ def promotions(run: Records) -> Iterator[tuple[int, Promoted | None]]:
         if run.streams[int(run.stream[at])] == STREAM:
             try:
                 yield at, _promoted.decode(run.payloads[at])
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError):
                 yield at, None

@@ -15,12 +15,15 @@ from barograph.api.doors.using import LastUsed
 from barograph.api.problems import Problem
 from barograph.clock import NS_PER_S, Clock
 from barograph.errors import SettingsError
+from barograph.log import get_logger
 from barograph.settings.telling import is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from barograph.settings import Settings
+
+log = get_logger()
 
 LOOK_AGAIN_S = 1.0
 """A token that was revoked works no longer than this."""
@@ -98,6 +101,7 @@ class Doorkeeper:
         self.used = used
         self._buckets = buckets
         self._origins = frozenset(origins)
+        self._told_unreadable = False
 
     @classmethod
     def of(cls, settings: Settings, clock: Clock) -> Self:
@@ -118,14 +122,15 @@ class Doorkeeper:
             token: where it was found; None takes it from the header ``Authorization``.
 
         Raises:
-            Problem: 401 no token that holds, 403 not for this, 429 too often, 421 asked by another name.
+            Problem: 401 no token that holds, 403 not for this, 429 too often, 421 asked by another name, 503
+                the tokens cannot be read.
         """
         address = connection.client.host if connection.client else "unknown"
         if self.keyring is None:
             self._check_asked_here(connection)
             return self._counted(Caller("", address_key(address), "trade"))
         text = bearer(connection) if token is None else token
-        found = self.keyring.find(text) if text else None
+        found = self._found(self.keyring, text) if text else None
         if found is None:
             self._counted(Caller("", address_key(address), "read"))
             raise _unknown(text)
@@ -138,6 +143,21 @@ class Doorkeeper:
                 f"`barograph token create --scope {scope}`",
             )
         return caller
+
+    def _found(self, keyring: Keyring, text: str) -> Token | None:
+        """The entry of a token; where the file is, strangers are not told."""
+        try:
+            found = keyring.find(text)
+        except SettingsError as error:
+            if not self._told_unreadable:
+                log.error("nobody is let in", error=str(error))  # noqa: TRY400 - no bug
+            self._told_unreadable = True
+            raise Problem(
+                503,
+                "the server's tokens cannot be read; nobody is let in until they are; its log says more",
+            ) from None
+        self._told_unreadable = False
+        return found
 
     def _counted(self, caller: Caller) -> Caller:
         wait_s = self._buckets.wait_s(caller.key)
@@ -163,7 +183,7 @@ class Doorkeeper:
                 'a proxy set web.tokens = "always" and make one with `barograph token create --scope read`',
             )
         origin = connection.headers.get("origin")
-        if origin and origin not in self._origins and not is_loopback(urlsplit(origin).hostname or ""):
+        if origin and origin not in self._origins and not _is_ours(origin):
             raise Problem(403, f"pages of {origin} may not ask here; allow them by the setting web.cors")
 
 
@@ -189,9 +209,27 @@ def asks_for_tokens(settings: Settings) -> bool:
     return web.tokens == "always" or not local
 
 
+def is_readable(address: str) -> bool:
+    """Whether an address that somebody sent is one: brackets may stand around an address of IPv6 only.
+
+    >>> is_readable("//[::1]:8000"), is_readable("//[")
+    (True, False)
+    """
+    try:
+        urlsplit(address)
+    except ValueError:
+        return False
+    return True
+
+
 def _host_in(header: str) -> str:
     """The name in a ``Host`` header, without the port."""
     return urlsplit(f"//{header}").hostname or ""
+
+
+def _is_ours(origin: str) -> bool:
+    """Whether a page comes from this machine."""
+    return is_readable(origin) and is_loopback(urlsplit(origin).hostname or "")
 
 
 def _unknown(text: str | None) -> Problem:

@@ -15,6 +15,7 @@ import msgspec
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 
+from barograph.api.doors.callers import is_readable
 from barograph.api.problems import MEDIA_TYPE, Problem, problem_of
 from barograph.errors import BarographError
 from barograph.log import get_logger
@@ -67,12 +68,12 @@ class Gate:
             REQUEST_ID.reset(token)
             if scope["type"] == "http":
                 took_s = time.perf_counter() - begun
-                self._requests.count(_route(scope), str(scope["method"]), passage.status, took_s)
+                self._requests.count(_route(passage.asked), str(scope["method"]), passage.status, took_s)
 
     async def _through(self, scope: Scope, passage: _Passage) -> None:
         try:
-            passage.check_length()
-            await self._app(scope, passage.receive, passage.send)
+            passage.check_head()
+            await self._app(passage.asked, passage.receive, passage.send)
         except Problem as problem:
             await passage.refuse(problem)
         except BarographError as error:
@@ -84,7 +85,11 @@ class Gate:
 
 
 class _Passage:
-    """One request on its way in, and its answer on its way out."""
+    """One request on its way in, and its answer on its way out.
+
+    Attributes:
+        asked: the request as the application is given it.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._scope, self._receive, self._send = scope, receive, send
@@ -92,11 +97,16 @@ class _Passage:
         given = self._headers.get("x-request-id", "")
         self.request_id = given if _OURS.fullmatch(given) else uuid.uuid4().hex
         self.status = 0
-        self._begun = False
+        # HEAD is answered as GET is, but for the body: by all routes, and without a route of its own.
+        self._head_only = scope.get("method") == "HEAD"
+        self.asked = {**scope, "method": "GET"} if self._head_only else scope
+        self._begun = self._ended = False
         self._bytes = 0
 
-    def check_length(self) -> None:
-        """Refuse a body that says itself that it is too long."""
+    def check_head(self) -> None:
+        """Refuse a host that is none, and a body that says itself that it is too long."""
+        if not is_readable(f"//{self._headers.get('host', '')}"):
+            raise Problem(400, "the header Host is no name or address of a machine")
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > BODY_BYTES:
             raise Problem(413, _TOO_LONG)
@@ -121,6 +131,11 @@ class _Passage:
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", "no-store")
             message = {**message, "headers": headers.raw}
+        elif self._head_only and message["type"] == "http.response.body":
+            if self._ended:
+                return
+            self._ended = True
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import pyarrow as pa
@@ -128,7 +129,8 @@ def _read(folder: Path) -> dict[str, Any] | None:
         return None
     plan, verdict = found.settings, found.verdict
     return {
-        "study": folder.name,
+        # A folder may be called by bytes that are no text.
+        "study": os.fsencode(folder.name).decode(errors="replace"),
         "finished": int(finished_s * 1_000_000),
         "source": plan.source,
         "symbol": plan.symbol,
@@ -149,6 +151,10 @@ def _read(folder: Path) -> dict[str, Any] | None:
         "data_hash": found.data_hash,
         "has_report": (folder / REPORT).is_file(),
     }
+
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+"""What a column holds; a larger one is no number of ours."""
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -172,7 +178,7 @@ class _Validation(msgspec.Struct, frozen=True):
     overfit: bool | None = None
     verdict: _Verdict = _Verdict()
     settings: _Plan = _Plan()
-    tries: int | None = None
-    num_strategies: int | None = None
-    seed: int | None = None
+    tries: Int64 | None = None
+    num_strategies: Int64 | None = None
+    seed: Int64 | None = None
     data_hash: str | None = None

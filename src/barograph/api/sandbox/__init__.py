@@ -7,6 +7,7 @@
     worker    the process: checks a statement, runs it, writes the answer
     asked     what goes to a worker and what comes back
     bounds    what a worker may take of the machine
+    folders   where its temporary files are, and what others have left
     written   rows as JSON, CSV and Arrow, up to a bound
     lake      what a statement over the lake may hold
     database  what a statement over PostgreSQL may hold

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from typing import Any
 import msgspec
 
 from barograph.api.problems import Problem
-from barograph.api.sandbox import bounds
+from barograph.api.sandbox import bounds, folders
 from barograph.api.sandbox.asked import (
     ANSWER,
     DATA,
@@ -102,15 +100,16 @@ class Worker:
             Problem: 503, it did not come up.
         """
         # What it leaves behind when it is ended is in one place.
-        folder = tempfile.mkdtemp(prefix="barograph-query-")
+        folder = ""
         try:
+            folder = folders.made()
             process = await _process(folder, kind)
         except OSError as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            folders.removed(folder)
             log.error("a process for queries did not start", error=str(error))  # noqa: TRY400
             raise Problem(503, _NO_WORKER) from None
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            folders.removed(folder)
             raise
         made = cls(process, folder)
         try:
@@ -164,7 +163,7 @@ class Worker:
         if self._process.stdout is not None:
             with suppress(ConnectionError):
                 await self._process.stdout.read()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        folders.removed(self._folder)
 
 
 @dataclass(frozen=True, slots=True)

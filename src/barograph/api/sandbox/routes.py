@@ -16,9 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from barograph.api.described import problems
 from barograph.api.doors.callers import Caller
+from barograph.api.doors.gate import BODY_BYTES
 from barograph.api.formats import CONTENT_TYPES, MEDIA_TYPES, Form, chosen
 from barograph.api.problems import Problem
-from barograph.api.sandbox import bounds
+from barograph.api.sandbox import bounds, folders
 from barograph.api.sandbox.asked import Question, Where
 from barograph.api.sandbox.office import Office, Reply
 from barograph.log import get_logger
@@ -31,6 +32,8 @@ log = get_logger()
 _BEARER = HTTPBearer(auto_error=False, description="A token of `barograph token create`.")
 
 _Int64 = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+# With a bound pydantic looks whether it is text at all: JSON can write half of a character.
+_Text = Annotated[str, Field(max_length=BODY_BYTES)]
 
 STALL_S = 30.0
 _EXAMPLE = {
@@ -74,7 +77,7 @@ class Asked(BaseModel):
         description="One statement that reads: in DuckDB's words, or in PostgreSQL's over a database.",
         examples=["SELECT symbol, count(*) AS n FROM market_microstructure GROUP BY symbol ORDER BY symbol"],
     )
-    parameters: list[str | _Int64 | float | bool | None] = Field(
+    parameters: list[_Text | _Int64 | float | bool | None] = Field(
         default=[], max_length=1_000, description="Values for `$1`, `$2`, ...", examples=[[]]
     )
     format: Form | None = Field(default=None, description="Before the header Accept.", examples=["json"])
@@ -129,6 +132,7 @@ def router(state: State, office: Office | None = None) -> APIRouter:
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
+        await asyncio.to_thread(folders.tidy)
         try:
             yield
         finally:

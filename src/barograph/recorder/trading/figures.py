@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 
 import msgspec
 
 from barograph.clock import NS_PER_S
-from barograph.disk import storage_error
+from barograph.disk import put_bytes, read_json
+from barograph.log import get_logger
+
+log = get_logger()
 
 _KEPT = 4_096
 """Latencies remembered: those of the newest orders."""
@@ -75,17 +77,17 @@ def figures_path(data: Path) -> Path:
 
 
 def read_figures(data: Path) -> Figures | None:
-    """The newest figures; None where nobody has traded here.
+    """The newest figures; None where nobody has traded here, or nothing can be read.
 
     Raises:
         StorageError: the file cannot be read.
     """
+    path = figures_path(data)
     try:
-        return msgspec.json.decode(figures_path(data).read_bytes(), type=Figures)
-    except FileNotFoundError:
+        return read_json(path, Figures, f"reading {path}")
+    except msgspec.DecodeError as error:
+        log.warning("figures of trading unreadable", path=str(path), error=str(error))
         return None
-    except OSError as error:
-        raise storage_error(error, f"reading {figures_path(data)}") from error
 
 
 def write_figures(data: Path, figures: Figures) -> None:
@@ -95,14 +97,7 @@ def write_figures(data: Path, figures: Figures) -> None:
         StorageError: the disk does not take it.
     """
     path = figures_path(data)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(msgspec.json.encode(figures))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise storage_error(error, f"writing {path}") from error
+    put_bytes(path, msgspec.json.encode(figures), f"writing {path}", alone=True)  # the ledger has a lock
 
 
 def fresh(figures: Figures, now_ns: int, within_s: float = 5.0) -> bool:
