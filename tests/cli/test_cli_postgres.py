@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from barograph.store.opening import Location
 
+pytestmark = pytest.mark.slow
+
 DAY = "2024-08-09"
 
 

@@ -24,7 +24,10 @@ from barograph.recorder.warming import warm
 from barograph.store.layout import ledger_path
 from barograph.tape import TapeReader
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes"),
+]
 
 KILLS = 50
 WITHIN_S = 60.0
