@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo study test bench lint lock clean help
+.PHONY: demo study test bench lint kernels lock clean help
 
 help:
 	@echo "make demo   set up and run the main job on simulated data"
@@ -39,10 +39,14 @@ study: $(VENV)/research.stamp
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 
-test: lint
+# Once, before many processes want them; with `make -j 2` beside what is still to be installed.
+kernels: $(VENV)/core.stamp
+	$(BIN)/python -c "from barograph.recorder.warming import warm; warm()"
+
+test: lint kernels
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(VENV)/dev.stamp

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+import shutil
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -28,6 +29,12 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("BAROGRAPH_REQUIRE_ALL") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: one that begins last would be waited for by all."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,12 +83,41 @@ def postgres(postgres_server: Server) -> Address:
 @pytest.fixture(scope="session")
 def demo_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with all that the demo makes. To be read only: all workers of a run share it."""
-    import fcntl  # not on every system
-
     from tests.servers.demo_data import make
 
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo"
+    return made_once(tmp_path_factory, "demo", make)
+
+
+@pytest.fixture(scope="session")
+def traded_data(demo_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's data, traded over by three strategies. To be read only, as the demo's."""
+    from tests.servers.traded import trade
+
+    def make(data: Path) -> None:
+        shutil.copytree(demo_data, data)
+        trade(data)
+
+    return made_once(tmp_path_factory, "traded", make)
+
+
+@pytest.fixture(scope="session")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with each of the studies of ``tests.servers.traded``. To be read only, as the demo's data."""
+    from tests.servers.traded import STUDIES, study
+
+    def make(folder: Path) -> None:
+        for name in STUDIES:
+            study(folder, name)
+
+    return made_once(tmp_path_factory, "studies", make)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The path that ``make`` has filled: once for all workers of a run."""
+    import fcntl  # not on every system
+
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / name
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first one makes it, the others wait for that

@@ -19,6 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 from tests.api.house import Served, served, settings_of
 
+pytestmark = pytest.mark.slow
+
 ROWS = tuple(
     f"/v1/{name}"
     for name in (

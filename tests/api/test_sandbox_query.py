@@ -29,6 +29,8 @@ from barograph.api.state import State
 from barograph.settings import Settings
 from barograph.store import Lake
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "SELECT sum(a.range + b.range) FROM range(1000000) a, range(1000000) b, range(1000000) c"
 """Nothing ends it but the server."""
 

@@ -17,6 +17,8 @@ from barograph.records import Kind
 from barograph.rows import Bars, concatenate
 from barograph.snapshot import pack, unpack
 
+pytestmark = pytest.mark.slow
+
 VERSIONING = ("record", "as_of_us", "revision")
 VALUES = [f.name for f in fields(Bars) if f.name not in VERSIONING]
 

@@ -14,6 +14,8 @@ from tests.servers.dashboard import PATIENCE_MS, Scheme, Viewer, Width, viewer
 if TYPE_CHECKING:
     from tests.browser.conftest import Looking
 
+pytestmark = pytest.mark.slow
+
 PAGES = {
     "": (1, "Newest minute ends"),
     "anomalies": (2, "One by one"),

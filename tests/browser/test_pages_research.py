@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -13,21 +14,21 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.servers.dashboard import PATIENCE_MS, Scheme, Viewer, Width, dashboard, viewer
-from tests.servers.traded import study
 
 from barograph.research import files
 
 if TYPE_CHECKING:
     from tests.browser.conftest import Looking
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def studied(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with nothing in it, beside two studies."""
     root = tmp_path_factory.mktemp("studied")
     (root / "data").mkdir()
-    study(root / "study", "crosses")
-    study(root / "study", "sp500")
+    shutil.copytree(studies, root / "study")
     return root / "data"
 
 
@@ -42,6 +43,13 @@ def looks(chromium: Browser, address: str) -> Looking:
     return partial(viewer, chromium, address)
 
 
+@pytest.fixture(scope="module")
+def desk(chromium: Browser, address: str) -> Iterator[Viewer]:
+    """A wide, light window for many tests: each opens a page of its own, and asks whether all is well."""
+    with viewer(chromium, address) as somebody:
+        yield somebody
+
+
 @pytest.mark.parametrize(("width", "scheme"), [("desktop", "light"), ("phone", "dark")])
 def test_a_study_is_told_without_a_complaint(looks: Looking, width: Width, scheme: Scheme) -> None:
     with looks(width, scheme) as somebody:
@@ -52,31 +60,31 @@ def test_a_study_is_told_without_a_complaint(looks: Looking, width: Width, schem
         somebody.shot("research")
 
 
-def test_the_verdict_is_the_studys_own(looks: Looking, studied: Path) -> None:
+def test_the_verdict_is_the_studys_own(desk: Viewer, studied: Path) -> None:
     words = json.loads((studied.parent / "study" / "sp500" / files.VALIDATION).read_bytes())["verdict"]
-    with looks() as somebody:
-        somebody.open("research?study=sp500")
-        somebody.sees(sentence(words["headline"]))
-        for reason in words["reasons"]:
-            somebody.sees(sentence(reason))
+    desk.open("research?study=sp500")
+    desk.sees(sentence(words["headline"]))
+    for reason in words["reasons"]:
+        desk.sees(sentence(reason))
+    desk.all_is_well()
 
 
-def test_another_study_is_chosen(looks: Looking, studied: Path) -> None:
+def test_another_study_is_chosen(desk: Viewer, studied: Path) -> None:
     words = json.loads((studied.parent / "study" / "crosses" / files.VALIDATION).read_bytes())["verdict"]
-    with looks() as somebody:
-        somebody.open("research")
-        somebody.choose("Study", "crosses")
-        somebody.sees(sentence(words["headline"]))
-        somebody.sees("left out by --quick")
+    desk.open("research")
+    desk.choose("Study", "crosses")
+    desk.sees(sentence(words["headline"]))
+    desk.sees("left out by --quick")
+    desk.all_is_well()
 
 
-def test_the_report_can_be_taken_away(looks: Looking, studied: Path) -> None:
-    with looks() as somebody:
-        somebody.open("research?study=sp500")
-        with somebody.page.expect_download(timeout=PATIENCE_MS) as download:
-            somebody.page.get_by_role("button", name=re.compile("The whole report")).click()
-        report = studied.parent / "study" / "sp500" / files.REPORT
-        assert download.value.path().read_bytes() == report.read_bytes()
+def test_the_report_can_be_taken_away(desk: Viewer, studied: Path) -> None:
+    desk.open("research?study=sp500")
+    with desk.page.expect_download(timeout=PATIENCE_MS) as download:
+        desk.page.get_by_role("button", name=re.compile("The whole report")).click()
+    report = studied.parent / "study" / "sp500" / files.REPORT
+    assert download.value.path().read_bytes() == report.read_bytes()
+    desk.all_is_well()
 
 
 @pytest.mark.parametrize("width", ["desktop", "phone"])
@@ -100,21 +108,21 @@ def test_luck_is_made_without_a_complaint(looks: Looking, width: Width, scheme: 
         somebody.shot("luck")
 
 
-def test_knobs_make_other_luck(looks: Looking) -> None:
-    with looks() as somebody:
-        somebody.open("luck")
-        somebody.sees("The best of 500 coin flips")
-        told = headline(somebody)
-        somebody.press("Roll again")
-        expect(somebody.page.get_by_text("The best of 500 coin flips").first).not_to_have_text(told)
-        since = time.perf_counter()
-        slider = somebody.page.get_by_role("slider", name="Strategies tried")
-        slider.press("End")
-        somebody.sees("The best of 1,000 coin flips")
-        somebody.took("luck of 1,000 strategies", since)
-        switch(somebody, "chart rules")
-        somebody.sees("The best of 1,000 chart rules")
-        somebody.sees("fewer tries than they seem")
+def test_knobs_make_other_luck(desk: Viewer) -> None:
+    desk.open("luck")
+    desk.sees("The best of 500 coin flips")
+    told = headline(desk)
+    desk.press("Roll again")
+    expect(desk.page.get_by_text("The best of 500 coin flips").first).not_to_have_text(told)
+    since = time.perf_counter()
+    slider = desk.page.get_by_role("slider", name="Strategies tried")
+    slider.press("End")
+    desk.sees("The best of 1,000 coin flips")
+    desk.took("luck of 1,000 strategies", since)
+    switch(desk, "chart rules")
+    desk.sees("The best of 1,000 chart rules")
+    desk.sees("fewer tries than they seem")
+    desk.all_is_well()
 
 
 def test_no_study_one_half_done_and_a_broken_one_are_helpful_pages(chromium: Browser, tmp_path: Path) -> None:

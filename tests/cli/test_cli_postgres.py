@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from barograph.store.opening import Location
 
+pytestmark = pytest.mark.slow
+
 DAY = "2024-08-09"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CROSS = {"family": "sma_cross", "params": {"fast": 1, "slow": 2}}
 
 

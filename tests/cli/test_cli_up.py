@@ -23,7 +23,10 @@ from barograph.clock import NS_PER_S
 from barograph.recorder.warming import warm
 from barograph.supervising.statefile import HouseState, PartState, Stage, read_state
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals between processes"),
+]
 
 WITHIN_S = 120.0
 BUILT = {verb.words for verb in VERBS} & {"record", "trade", "serve", "dashboard"}

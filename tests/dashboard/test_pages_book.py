@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers.traded import barograph, told, trade
+from tests.servers.traded import told
 
 from barograph.dashboard.book import Book, Held, State, book, recorded_prices, state_of, valued
 from barograph.dashboard.completed import ALL, curves
@@ -28,13 +28,9 @@ BOUGHT = Position("dip", "sim", "BTC-USD", 2.0, 100.0, 1_000_000, 0.2, "t1")
 
 
 @pytest.fixture(scope="module")
-def traded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two hours of the simulated market, traded over, with their tables."""
-    data = tmp_path_factory.mktemp("traded") / "data"
-    barograph("simulate", "--duration", "2h", "--seed", "3", "--quiet", "--data", data)
-    barograph("replay", "--data", data, "--quiet")
-    trade(data)
-    return data
+def traded(traded_data: Path) -> Path:
+    """Data that has been traded over, with their tables."""
+    return traded_data
 
 
 def test_completed_trades_are_those_of_the_command(traded: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.servers.traded import study
 
 from barograph.dashboard import telling
 from barograph.dashboard.courses import courses
@@ -20,11 +19,11 @@ from barograph.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(studies: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds a whole study. To be read only."""
-    root = tmp_path_factory.mktemp("studies")
-    study(root / "study", "crosses")
-    return root / "study"
+    folder = tmp_path_factory.mktemp("studies") / "study"
+    shutil.copytree(studies / "crosses", folder / "crosses")
+    return folder
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ from barograph.tape import TapeWriter, import_recording
 from . import captures, reference, synthetic
 from .conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-9
 RECORDINGS = {
     "binance-spot-btcusdt_20240808.jsonl.gz": "binance",

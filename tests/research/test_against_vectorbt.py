@@ -34,6 +34,8 @@ from barograph.strategies.prices import Prices
 from barograph.strategies.strategy import Strategy
 from barograph.strategies.trading import REASONS, Costs
 
+pytestmark = pytest.mark.slow
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     vbt = pytest.importorskip("vectorbt")

@@ -27,6 +27,8 @@ from barograph.research.trials import Ledger, Span, Tried
 from barograph.strategies.strategy import Strategy
 from barograph.strategies.trading import Costs
 
+pytestmark = pytest.mark.slow
+
 NO_COSTS = Costs(fee_bps=0.0)
 BARS = 400
 

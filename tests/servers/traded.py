@@ -23,9 +23,10 @@ DIP = (
 CROSS = {"id": "cross", "family": "sma_cross", "params": {"fast": 5, "slow": 20}}
 REVERT = {"id": "revert", "family": "rsi", "params": {"window": 14, "oversold": 30, "overbought": 70}}
 STUDIES = {
-    "sp500": ("--data", "arch:sp500", "--strategies", "50"),
     "crosses": ("--data", "arch:nasdaq", "--strategies", "50", "--families", "sma_cross", "--quick"),
+    "sp500": ("--data", "arch:sp500", "--strategies", "50"),
 }
+"""In the order in which they are made: pages show the newest first."""
 
 
 def barograph(*words: object) -> str:
