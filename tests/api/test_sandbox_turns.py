@@ -52,6 +52,24 @@ def test_no_more_run_than_may_and_everybody_gets_a_turn(
     run(work())
 
 
+def test_who_leaves_in_the_moment_of_the_turn_does_not_have_it() -> None:
+    async def work() -> None:
+        turns = Turns(1, 100, 60)
+        first = turns.turn("a")
+        await first.__aenter__()
+        second = asyncio.ensure_future(turns.turn("b").__aenter__())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await first.__aexit__(None, None, None)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        async with turns.turn("c"):  # the turn has come back
+            pass
+
+    run(work())
+
+
 def test_who_has_few_running_comes_before_who_has_many() -> None:
     order: list[str] = []
 

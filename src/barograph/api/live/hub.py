@@ -87,7 +87,8 @@ class Listener:
         if not self._queue and self.ended is None:
             self._rung.clear()
             try:
-                await asyncio.wait_for(self._rung.wait(), within_s)
+                async with asyncio.timeout(within_s):  # wait_for may forget a cancellation, see Turns
+                    await self._rung.wait()
             except TimeoutError:
                 return None
         if not self._queue:

@@ -48,7 +48,9 @@ class Turns:
         mine = (key, asyncio.get_running_loop().create_future())
         self._waiting.append(mine)
         try:
-            await asyncio.wait_for(asyncio.shield(mine[1]), self._patience_s)
+            # Not wait_for: until Python 3.12 it forgets a cancellation that comes with the turn.
+            async with asyncio.timeout(self._patience_s):
+                await asyncio.shield(mine[1])
         except TimeoutError:
             self._leave(mine)
             raise _busy(f"other queries took all of {self._patience_s:g} s") from None
