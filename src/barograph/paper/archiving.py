@@ -50,12 +50,17 @@ class Archiving:
         """There are new trades: do not wait for the next look. After a failure the pause is kept."""
         self._bell.set()
 
-    def stop(self, patience_s: float = 10.0) -> None:
+    def stop(self, patience_s: float = 60.0) -> None:
         """Archive what is pending, once more, and end."""
         self._end.set()
         self._bell.set()
         if self._thread.is_alive():
             self._thread.join(patience_s)
+        if self._thread.is_alive():
+            log.warning(
+                "the archive takes too long; what it lacks stays in the ledger for the next start",
+                waited_s=patience_s,
+            )
 
     def __enter__(self) -> Self:
         self.start()

@@ -7,15 +7,19 @@ compiles is kept on disk, and the process that lives for months only loads it.
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import structlog
 
 from barograph.clock import MINUTE_US, ManualClock
 from barograph.compiled import cache_stamp
+from barograph.disk import Lock
+from barograph.errors import StorageError
 from barograph.log import get_logger
 
 WITHIN_S = 300.0
@@ -28,13 +32,23 @@ def warm() -> None:
     stamp = cache_stamp()
     if stamp is None or stamp.exists():
         return
-    log.info("compiling the kernels, which is done once")
+    lock = Lock(stamp.with_name(f"{stamp.name}.lock"), "the kernels are being compiled")
     try:
-        subprocess.run([sys.executable, "-m", "barograph.recorder.warming"], check=True, timeout=WITHIN_S)
-        stamp.touch()
-    except (OSError, subprocess.SubprocessError) as error:
+        lock.acquire(WITHIN_S)  # recorder and trading begin together, and one of them is enough
+        try:
+            if not stamp.exists():
+                log.info("compiling the kernels, which is done once")
+                _compile()
+                stamp.touch()
+        finally:
+            lock.release()
+    except (OSError, StorageError, subprocess.SubprocessError) as error:
         # Then they are compiled where they are used: slower, larger, and right.
         log.warning("the kernels could not be compiled beforehand", problem=str(error))
+
+
+def _compile() -> None:
+    subprocess.run([sys.executable, "-m", "barograph.recorder.warming"], check=True, timeout=WITHIN_S)
 
 
 def _use_them_all() -> None:
@@ -57,6 +71,20 @@ def _use_them_all() -> None:
         _score()
         bars = BarSettings(kept_rows=200, retain_us=0, history_bars=30, spike_window=20)
         replay(data, LineSettings(bars=bars), stride_records=500)
+        _trade(data)
+
+
+def _trade(data: Path) -> None:
+    """The kernel that all strategies of bars share, one minute after the other."""
+    from barograph.recorder.shaping import LineSettings
+    from barograph.recorder.trading.process import TradingProcess
+    from barograph.recorder.trading.specs import BarStrategy, Member, Plan
+    from barograph.strategies.families import check
+    from barograph.strategies.strategy import Strategy
+
+    cross = check(Strategy(family="sma_cross", params={"fast": 1, "slow": 2}))
+    plan = Plan(bars=(BarStrategy(name="cross", members=(Member("cross", cross),)),))
+    TradingProcess(data, LineSettings(), plan).replay()
 
 
 def _score() -> None:
@@ -87,4 +115,6 @@ def _binance(start_us: int) -> list[tuple[int, bytes]]:
 
 
 if __name__ == "__main__":
+    # What is made and traded here is nobody's: it must not stand in anybody's log.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     _use_them_all()

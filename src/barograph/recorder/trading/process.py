@@ -28,6 +28,7 @@ from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
 from barograph.recorder.trading.figures import Figures, Latencies, write_figures
 from barograph.recorder.trading.specs import Plan
+from barograph.recorder.warming import warm
 from barograph.records import Records
 from barograph.store.layout import ledger_path
 from barograph.store.opening import Location
@@ -112,6 +113,7 @@ class TradingProcess:
         Raises:
             StorageBusy: another process trades with this ledger.
         """
+        warm()
         with self._open() as (ledger, archiving):
             try:
                 while not self._stopping.is_set():
