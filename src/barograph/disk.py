@@ -56,6 +56,17 @@ def write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
+def sqlite_to_read(path: Path) -> str:
+    """How SQLite is to open the file ``path``, which others may write, so as to read only (``uri=True``).
+
+    A file with a log (WAL) wants one beside it also to be read. Where none is and none can be made, nobody
+    of our rights writes the file, and it is read as it lies there (https://www.sqlite.org/wal.html#readonly).
+    """
+    name = f"{path.absolute().as_uri()}?mode=ro"
+    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    return f"{name}&immutable=1" if alone else name
+
+
 class Lock:
     """A lock on the file ``path``, which the system lets go of when its holder dies.
 
