@@ -134,6 +134,17 @@ def read_json(path: Path, kind: type[T], doing: str) -> T | None:
         raise storage_error(error, doing) from error
 
 
+def sqlite_to_read(path: Path) -> str:
+    """How SQLite is to open the file ``path``, which others may write, so as to read only (``uri=True``).
+
+    A file with a log (WAL) wants one beside it also to be read. Where none is and none can be made, nobody
+    of our rights writes the file, and it is read as it lies there (https://www.sqlite.org/wal.html#readonly).
+    """
+    name = f"{path.absolute().as_uri()}?mode=ro"
+    alone = not path.with_name(f"{path.name}-wal").exists() and not os.access(path.parent, os.W_OK)
+    return f"{name}&immutable=1" if alone else name
+
+
 class Lock:
     """A lock on the file ``path``, which the system lets go of when its holder dies.
 

@@ -13,6 +13,10 @@ from polars.testing import assert_frame_equal
 from tests.api.house import MINUTES, Served, served, settings_of
 
 from barograph.market import connect
+from barograph.paper.ledger import Key
+from barograph.paper.ledgers.sqlite import SqliteLedger
+from barograph.paper.positions import Position
+from barograph.store.layout import ledger_path
 from barograph.tables import TABLES
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -87,6 +91,39 @@ def test_completed_trades_are_chosen_by_their_exit(api: Served) -> None:
     assert [row["trade_key"] for row in api.rows("/v1/trades")] == ["k0", "k1", "k2"]
     found = api.rows("/v1/trades", start="2024-08-08T00:01", end="2024-08-08T00:02")
     assert [row["trade_key"] for row in found] == ["k1"]
+
+
+def test_completed_trades_are_chosen_by_symbol_and_venue(api: Served) -> None:
+    assert api.rows("/v1/trades", symbol="ETH-USD") == []
+    assert api.rows("/v1/trades", venue="nowhere") == []
+    assert len(api.rows("/v1/trades", symbol="BTC-USD", venue=["nowhere", "sim"])) == 3
+
+
+def test_positions_are_those_of_the_ledger_and_chosen_by_symbol_and_venue(tmp_path: Path) -> None:
+    ledger = SqliteLedger(ledger_path(tmp_path / "lake"))
+    for venue, symbol in (("sim", "A"), ("sim", "B"), ("kite", "A")):
+        held = Position("dip", venue, symbol, 1.0, 100.0, 0, 0.1, "t1")
+        ledger.open(ledger.read(Key("dip", venue, symbol)), held)
+    ledger.shut()
+    with served(settings_of(tmp_path)) as running:
+
+        def found(**chosen: str) -> list[tuple[str, str]]:
+            return [(row["venue"], row["symbol"]) for row in running.rows("/v1/positions", **chosen)]
+
+        assert found() == [("kite", "A"), ("sim", "A"), ("sim", "B")]
+        assert found(venue="sim") == [("sim", "A"), ("sim", "B")]
+        assert found(symbol="A") == [("kite", "A"), ("sim", "A")]
+        assert found(venue="kite", symbol="B") == []
+
+
+def test_a_ledger_that_was_never_finished_holds_no_positions(tmp_path: Path) -> None:
+    path = ledger_path(tmp_path / "lake")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with served(settings_of(tmp_path)) as running:
+        assert running.rows("/v1/positions") == running.rows("/v1/trades") == []
+        path.write_bytes(b"no ledger at all")
+        assert "ledger" in running.get("/v1/positions", 503).json()["detail"]
 
 
 def test_a_range_has_its_start_and_not_its_end(api: Served) -> None:

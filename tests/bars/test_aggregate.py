@@ -289,6 +289,7 @@ def look_back(bar, before):
 
 
 def assert_as_reference(bars: Bars, ticks: Ticks, quotes: Quotes):
+    assert set(bars.instrument.tolist()) == set(ticks.instrument.tolist()) | set(quotes.instrument.tolist())
     for k in np.unique(bars.instrument).tolist():
         mine = bars.take(bars.instrument == k)
         expected = reference(ticks.take(ticks.instrument == k), quotes.take(quotes.instrument == k))

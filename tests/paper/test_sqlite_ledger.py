@@ -68,6 +68,34 @@ def test_a_reader_of_no_ledger_is_told_so_and_makes_none(path: Path, content: by
     assert path.exists() == (content is not None)
 
 
+def test_a_ledger_in_a_folder_that_takes_nothing_is_read_as_it_lies_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has no rights there cannot make the log that SQLite wants beside it."""
+    ledger = SqliteLedger(path)
+    item, one = bought(ledger)
+    ledger.shut()
+    before = sorted(path.parent.iterdir())
+    monkeypatch.setattr("os.access", lambda *_: False)
+    reader = SqliteLedger(path, read_only=True)
+    assert reader.read(item.key).positions == (one,)
+    assert len(list(reader.items())) == 1
+    assert sorted(path.parent.iterdir()) == before
+    reader.shut()
+
+
+def test_a_ledger_that_is_written_meanwhile_is_read_by_its_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = SqliteLedger(path)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    reader = SqliteLedger(path, read_only=True)
+    item, one = bought(ledger)
+    assert reader.read(item.key).positions == (one,)
+    reader.shut()
+    ledger.shut()
+
+
 def test_a_file_of_a_newer_barograph_is_refused_by_both(path: Path) -> None:
     SqliteLedger(path).shut()
     edited(path, "PRAGMA user_version = 2")

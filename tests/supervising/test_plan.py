@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from barograph.errors import UsageError
+from barograph.recorder.live.stats import Stats
+from barograph.recorder.live.statusfile import StatusFile, status_path
+from barograph.recorder.trading.figures import Figures, write_figures
 from barograph.settings import Settings
 from barograph.supervising.plan import NAMES, free_port, plan_of, url
 
@@ -111,3 +116,14 @@ def test_probes_say_no_where_files_are_damaged(tmp_path: Path, content: bytes) -
     for name in ("recorder", "trade"):
         (tmp_path / "state" / f"{name}.status.json").write_bytes(content)
     assert [part.ready(1) for part in plan_of(settings(data_dir=tmp_path)).parts[:2]] == [False] * 2
+
+
+def test_what_a_predecessor_has_left_makes_nobody_ready(tmp_path: Path) -> None:
+    """However young its file is."""
+    now_ns, mine = time.time_ns(), os.getpid()
+    write_figures(tmp_path, Figures(pid=mine, now_ns=now_ns))
+    file = StatusFile(status_path(tmp_path))
+    file.put(file.encoded(Stats(mine, "0.1", now_ns, now_ns=now_ns)))
+    recorder, trader = (part.ready for part in plan_of(settings(data_dir=tmp_path)).parts[:2])
+    assert (recorder(mine), trader(mine)) == (True, True)
+    assert (recorder(mine + 1), trader(mine + 1)) == (False, False)

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from barograph.clock import DAY_US, day_of
-from barograph.disk import sync_directory
+from barograph.disk import sqlite_to_read, sync_directory
 from barograph.errors import StorageError
 from barograph.store.durable import publish, stage, storage_errors, temporary
 from barograph.store.layout import ledger_path, names_in, sealed_days, temporary_folder
@@ -96,12 +96,11 @@ def positions(root: Path) -> pa.Table:
     rows: list[tuple[Any, ...]] = []
     if path.is_file():
         try:
-            with closing(
-                sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=5, uri=True)
-            ) as ledger:
+            with closing(sqlite3.connect(sqlite_to_read(path), timeout=5, uri=True)) as ledger:
                 rows = ledger.execute(_POSITIONS).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(f"reading positions from the ledger {path}: {error}") from error
+            if "no such table" not in str(error):  # else it is just being made, or was never finished
+                raise StorageError(f"reading positions from the ledger {path}: {error}") from error
     return table_of(POSITIONS.schema(), rows)
 
 

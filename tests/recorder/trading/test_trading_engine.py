@@ -15,7 +15,7 @@ from barograph.paper.positions import Position, Trade
 from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.control import apply_at, heard, say
 from barograph.recorder.trading.market import MarketView
-from barograph.recorder.trading.specs import Market, Member, Plan, from_json, to_json
+from barograph.recorder.trading.specs import BarStrategy, Market, Member, Plan, from_json, to_json
 from barograph.records import Records
 from barograph.strategies.strategy import Strategy
 
@@ -103,6 +103,21 @@ def test_a_bar_is_closed_before_an_order_on_it_is_filled(undisturbed: Told) -> N
         assert trade.bar_version is not None
         assert int(TAPE.recv_ns[trade.bar_version]) // 1_000 >= trade.entry_ts_us - LATENESS_US
         assert (trade.exit_bar_version is None) == (trade.reason == "stop_loss")
+
+
+def test_a_word_from_before_the_first_record_counts_for_accounts_that_come_later(tmp_path: Path) -> None:
+    members = tuple(
+        Member(symbol, cross().members[0].strategy, "sim", symbol) for symbol in ("BTC-USD", "ETH-USD")
+    )
+    plan = Plan(ticks=(DIP,), bars=(cross(), BarStrategy(name="account", members=members)))
+    halted, free = (SqliteLedger(tmp_path / name) for name in ("halted", "free"))
+    apply_at(halted, [], say(halted, "stop", 1), 0)
+    for ledger in (halted, free):
+        drive(ledger, plan)
+    assert told(halted) == ([], [])
+    assert {one.strategy for one in told(free)[0]} == {"dip", "cross", "BTC-USD", "ETH-USD"}
+    halted.shut()
+    free.shut()
 
 
 def test_given_other_terms_under_the_same_name_then_it_is_refused(tmp_path: Path) -> None:

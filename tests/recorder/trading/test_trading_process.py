@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from structlog.testing import capture_logs
 from barograph.clock import ManualClock
 from barograph.errors import StorageBusy, StorageError
 from barograph.paper.ledgers.sqlite import SqliteLedger
+from barograph.paper.positions import Trade
 from barograph.recorder.trading import process as module
 from barograph.recorder.trading.control import applied, say
 from barograph.recorder.trading.figures import Latencies, figures_path, fresh, read_figures
-from barograph.recorder.trading.process import Growing, TradingProcess
+from barograph.recorder.trading.process import AfterTape, Growing, TradingProcess
 from barograph.recorder.trading.reconciling import reconcile
 from barograph.recorder.trading.specs import Plan
 from barograph.store.layout import ledger_path
@@ -208,6 +209,20 @@ def test_a_tape_has_grown_when_records_or_segments_came(tmp_path: Path) -> None:
         writer.append_many(run.streams, run.stream, run.recv_ns, run.kind, run.payloads)
         assert growing.has_grown()
         assert not growing.has_grown()
+
+
+def test_a_trade_is_archived_after_the_tape_that_led_to_it_is_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Kept:
+        def put(self, trades: Sequence[Trade]) -> None:
+            done.append(f"archive {len(trades)}")
+
+    monkeypatch.setattr(module, "sync_tape", lambda tape: done.append(f"sync {tape.name}"))
+    AfterTape(tmp_path / "tape", Kept()).put([])
+    assert done == ["sync tape", "archive 0"]
 
 
 def test_syncing_a_tape_needs_no_writer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from barograph.disk import sqlite_to_read
 from barograph.errors import StorageError
 from barograph.paper.positions import Trade
 from barograph.paper.trade_json import record
@@ -71,9 +72,8 @@ class LedgerTrades:
         path = self._path
         if path is None or not path.is_file():
             return []
-        name = f"{path.absolute().as_uri()}?mode=ro"
         try:
-            with closing(sqlite3.connect(name, timeout=_PATIENCE_S, uri=True)) as ledger:
+            with closing(sqlite3.connect(sqlite_to_read(path), timeout=_PATIENCE_S, uri=True)) as ledger:
                 return ledger.execute(query, parameters).fetchall()
         except sqlite3.OperationalError as error:
             if "no such table" in str(error):

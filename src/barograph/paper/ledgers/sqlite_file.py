@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from barograph.disk import storage_error, sync_data, sync_directory
+from barograph.disk import sqlite_to_read, storage_error, sync_data, sync_directory
 from barograph.errors import (
     BarographError,
     DataError,
@@ -128,8 +128,9 @@ def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
         raise StorageError(
             f"there is no ledger at {path}; 'barograph trade' makes one, or name another --data"
         )
-    name = f"{path.absolute().as_uri()}?mode=ro"
-    return _patiently(path, lambda: _checked(_connected(name, busy_s, uri=True), path), busy_s)
+    return _patiently(
+        path, lambda: _checked(_connected(sqlite_to_read(path), busy_s, uri=True), path), busy_s
+    )
 
 
 def sync_log(path: Path) -> None:
