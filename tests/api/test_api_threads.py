@@ -10,6 +10,8 @@ import pytest
 from barograph.api.threads import Threads
 from barograph.errors import StorageBusy
 
+WITHIN_S = 10.0
+
 
 def test_calls_beyond_the_bound_are_refused_and_taken_again_when_others_are_done() -> None:
     let_go = threading.Event()
@@ -18,9 +20,11 @@ def test_calls_beyond_the_bound_are_refused_and_taken_again_when_others_are_done
         threads = Threads(count=1, waiting=1)
         held = [asyncio.ensure_future(threads.run(let_go.wait)) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(StorageBusy, match="that is the most"):
-            await threads.run(lambda: None)
-        let_go.set()
+        try:
+            with pytest.raises(StorageBusy, match="that is the most"):
+                await asyncio.wait_for(threads.run(lambda: None), WITHIN_S)
+        finally:
+            let_go.set()
         assert await asyncio.gather(*held) == [True, True]
         while threads.busy:
             await asyncio.sleep(0.001)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,5 +36,9 @@ def test_an_orphan_that_hears_of_no_signal_kills_itself_and_its_children(tmp_pat
         assert orphan.stdout is not None
         assert orphan.stdout.readline().strip() == b"ready"
         orphan.stdin.close()
-        assert orphan.wait(WITHIN_S) == -9
+        try:
+            assert orphan.wait(WITHIN_S) == -9
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(orphan.pid, signal.SIGKILL)
         assert orphan.stdout.read() == b"", "its child holds the pipe no more"
