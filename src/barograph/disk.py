@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Self, TypeVar
 
-import msgspec
-
 from barograph.errors import StorageBusy, StorageError, StorageFull
 
 T = TypeVar("T")
@@ -124,6 +122,8 @@ def read_json(path: Path, kind: type[T], doing: str) -> T | None:
         msgspec.DecodeError: it is not JSON, or not of that kind; the caller knows what then is to be done.
         StorageError: it cannot be read.
     """
+    import msgspec  # a ledger alone does without
+
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:

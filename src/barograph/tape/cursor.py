@@ -14,7 +14,7 @@ from typing import Self
 from barograph.errors import DataError, TapeCorrupt
 from barograph.records import Stream
 from barograph.tape.blocks import REMEDY, BlockReader, Part, head_is_torn
-from barograph.tape.segments import RAW, open_segment, segment_files, segment_of, segment_path
+from barograph.tape.segments import RAW, SEALED, open_segment, segment_files, segment_of, segment_path
 
 _LOOKS = 8
 """Listings of the directory before a segment counts as missing: sealing may fall between two of them."""
@@ -45,8 +45,11 @@ class Cursor:
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the last look has read all that its segment held then."""
-        return self._blocks is None or not self._blocks.has_more
+        """Whether the segment that is being written has been read as far as it goes."""
+        blocks = self._blocks
+        if blocks is None or blocks.index is not None or blocks.has_more:
+            return False
+        return not any(segment_path(self._tape, blocks.pos, kind).exists() for kind in (RAW, SEALED))
 
     @property
     def streams(self) -> tuple[Stream, ...]:

@@ -101,7 +101,7 @@ class TapeReader:
                 if parts := cursor.advance():
                     for part in parts:
                         yield from run.add(part, cursor.streams)
-                    if cursor.is_at_end:  # what is there counts now: no second look before
+                    if cursor.is_at_end:  # what is there counts now, before the next look
                         yield from run.flush(cursor.streams)
                     continue
                 self._check_reached(start, cursor)
