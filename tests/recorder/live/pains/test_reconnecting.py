@@ -48,6 +48,8 @@ def dropped(it: Scene) -> float:
 
 
 def brings_data_for(it: Scene, seconds: float) -> None:
+    it.trade(1)
+    it.all_stored()  # from here on: who has just come back may take a while to its first trade
     begun = it.market.clock.now_ns()
     while it.market.clock.now_ns() - begun < seconds * NS_PER_S:
         it.trade(1)
