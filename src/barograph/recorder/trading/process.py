@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from barograph.clock import NS_PER_S, Clock, SystemClock
@@ -28,6 +29,7 @@ from barograph.recorder.trading.checkpoints import Checkpoints
 from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
 from barograph.recorder.trading.figures import Figures, Latencies, write_figures
+from barograph.recorder.trading.market import MarketView
 from barograph.recorder.trading.specs import Plan
 from barograph.recorder.warming import warm
 from barograph.records import Records
@@ -118,12 +120,14 @@ class TradingProcess:
             StorageBusy: another process trades with this ledger.
         """
         warm()
-        sys.setswitchinterval(SWITCH_S)
+        usual_s = sys.getswitchinterval()
         with self._open() as (ledger, archiving):
+            sys.setswitchinterval(SWITCH_S)
             try:
                 while not self._stopping.is_set():
                     self._try_to_follow(ledger, archiving)
             finally:
+                sys.setswitchinterval(usual_s)
                 self._checkpoints.wait()  # so long the ledger stays open
         return self._told(archiving)
 
@@ -194,17 +198,8 @@ class TradingProcess:
         figures, begun_ns = self.figures, int(run.recv_ns[0])
 
         def told(done: Done) -> None:
-            ledger_ns = self._clock.now_ns()  # all of them are there; to tell of one takes time, too
-
-            def took(venue: str, symbol: str, identity: str) -> dict[str, float]:
-                if not live:
-                    return {}
-                # An order of a minute is as old as the run: which record closed the minute is not asked.
-                received_ns = engine.market.received_ns(venue, symbol, identity) or begun_ns
-                took_ns = max(ledger_ns - received_ns, 0)
-                self._latencies.add(took_ns)
-                return {"took_ms": round(took_ns / 1e6, 3)}
-
+            now_ns = self._clock.now_ns()  # all are in the ledger now; to tell of one takes time, too
+            took = partial(self._took, engine.market, begun_ns, now_ns) if live else _untimed
             figures.opened += len(done.opened)
             figures.closed += len(done.closed)
             _tell(done, took)
@@ -215,6 +210,15 @@ class TradingProcess:
         figures.next_pos, figures.problem = engine.next_pos, ""
         if live:
             figures.lag_s = max((self._clock.now_ns() - int(run.recv_ns[-1])) / NS_PER_S, 0.0)
+
+    def _took(
+        self, market: MarketView, begun_ns: int, now_ns: int, venue: str, symbol: str, identity: str
+    ) -> dict[str, float]:
+        # An order of a minute is as old as the run: which record closed the minute is not asked.
+        received_ns = market.received_ns(venue, symbol, identity) or begun_ns
+        took_ns = max(now_ns - received_ns, 0)
+        self._latencies.add(took_ns)
+        return {"took_ms": round(took_ns / 1e6, 3)}
 
     def _waiting(self, engine: Engine) -> Callable[[], bool]:
         """Called where the tape has nothing new: returns when it has, or when something else is due."""
@@ -350,6 +354,11 @@ class Growing:
             return self._newest.stat().st_size
         except FileNotFoundError:
             return -2
+
+
+def _untimed(_venue: str, _symbol: str, _identity: str) -> dict[str, float]:
+    """Of a replay: how long ago its frames were received says nothing."""
+    return {}
 
 
 def _tell(done: Done, took: Took) -> None:
