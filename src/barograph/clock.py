@@ -17,6 +17,7 @@ MINUTE_US = 60 * US_PER_S
 DAY_US = 86_400 * US_PER_S
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
 
 
 class Clock(Protocol):
@@ -71,4 +72,4 @@ def day_of(us: int) -> date:
 
 def day_start_us(day: date) -> int:
     """The first microsecond of ``day``, UTC."""
-    return to_us(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return (day.toordinal() - _EPOCH_DAY) * DAY_US

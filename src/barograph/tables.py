@@ -68,6 +68,10 @@ class Table:
     version: tuple[str, ...] = ()
     withdrawn: str = ""
 
+    def __hash__(self) -> int:
+        """Of the name: tables are looked up often, and all columns take long to hash."""
+        return hash(self.name)
+
     @property
     def versioned(self) -> bool:
         """Whether later versions of a row replace earlier ones; else rows are only added."""

@@ -158,10 +158,10 @@ def test_a_streamed_answer_is_the_same_as_one_made_at_once(
 def test_an_answer_that_breaks_off_lacks_its_end_and_is_logged(
     filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(self: object, frame: pl.DataFrame, number: int) -> bytes:
+    def broken(self: object, frame: pl.DataFrame, number: int) -> list[bytes]:
         if number == 9:
             raise StoreCorrupt("a file broke in the middle")
-        return b"x"
+        return [b"x"]
 
     monkeypatch.setattr(answers, "SMALL_ROWS", 10)
     monkeypatch.setattr(answers, "PIECE_ROWS", dict.fromkeys(Form, 7))
@@ -183,9 +183,9 @@ def test_who_goes_away_in_the_middle_is_written_no_more(
 ) -> None:
     written = []
 
-    def large(self: object, frame: pl.DataFrame, number: int) -> bytes:
+    def large(self: object, frame: pl.DataFrame, number: int) -> list[bytes]:
         written.append(frame.height)
-        return bytes(1 << 20)
+        return [bytes(1 << 20)]
 
     monkeypatch.setattr(answers, "SMALL_ROWS", 10)
     monkeypatch.setattr(answers, "PIECE_ROWS", dict.fromkeys(Form, 1))

@@ -7,7 +7,7 @@ import hashlib
 import threading
 import zlib
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from barograph.api import formats
-from barograph.api.formats import Form, Gzip, writer
+from barograph.api.formats import Form, Gzip, Part, small_parts, writer
 from barograph.api.pages import Position, cursor_of, fingerprint, first_rows, last_position, position_of, upto
 from barograph.api.sources import Source, key_kinds
 from barograph.api.versions import Days
@@ -220,7 +220,7 @@ def _end_of_page(ask: Ask, before: Position | None) -> tuple[Position | None, st
 
 async def _pieces(
     state: State, ask: Ask, frames: Iterator[pl.DataFrame], following: str | None
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[Part]:
     """The bytes of a large answer.
 
     While one piece goes out, the next ones are being written, and rows for the one after are read.
@@ -228,7 +228,7 @@ async def _pieces(
     made = writer(ask.form, ask.source.schema)
     gzip = Gzip() if ask.gzip else None
     pieces = _Pieces(frames, PIECE_ROWS[ask.form])
-    writing: deque[asyncio.Future[bytes]] = deque()
+    writing: deque[asyncio.Future[Sequence[Part]]] = deque()
     reading = asyncio.ensure_future(state.run(pieces.take))
     number = 0
     ahead = made.begin()
@@ -239,11 +239,14 @@ async def _pieces(
                 number += 1
                 reading = asyncio.ensure_future(state.run(pieces.take))
             if frame is None or len(writing) > _WRITING:
-                piece = ahead + await writing.popleft()
+                parts = [ahead, *await writing.popleft()]
                 ahead = b""
-                yield await state.run(gzip.piece, piece) if gzip is not None else piece
+                if gzip is not None:
+                    parts = [await state.run(gzip.piece, parts)]
+                for part in small_parts(parts):
+                    yield part
         ahead += made.end(following)
-        yield gzip.piece(ahead) + gzip.end() if gzip is not None else ahead
+        yield gzip.piece([ahead]) + gzip.end() if gzip is not None else ahead
     finally:
         # Who has gone away waits for nothing; a thread that still reads ends by itself.
         reading.cancel()
@@ -276,7 +279,7 @@ def _cut(frames: Iterator[pl.DataFrame], rows: int) -> Generator[pl.DataFrame, N
             yield from frame.iter_slices(rows)
 
 
-async def _chained(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chained(first: Part, others: AsyncIterator[Part]) -> AsyncIterator[Part]:
     yield first
     async for other in others:
         yield other

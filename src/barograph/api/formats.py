@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ISO = "%Y-%m-%dT%H:%M:%S%.6fZ"
+SENT_BYTES = 1 << 18
+"""Bytes that are sent at once, at most. The server copies them once more: so few go through memory that it
+has already, where pages that are asked of the system would take longer than the copying."""
+
+Part = bytes | memoryview
 
 
 class Form(StrEnum):
@@ -98,7 +104,7 @@ class Writer(Protocol):
         """What comes before all rows."""
         ...
 
-    def rows(self, frame: pl.DataFrame, number: int) -> bytes:
+    def rows(self, frame: pl.DataFrame, number: int) -> Sequence[Part]:
         """Some rows, at least one: the piece with this number, from 0. Several threads may write pieces."""
         ...
 
@@ -116,8 +122,20 @@ def whole(form: Form, schema: pa.Schema, frames: Iterable[pl.DataFrame], followi
     """A small answer at once."""
     made = writer(form, schema)
     filled = (frame for frame in frames if frame.height)
-    rows = [made.rows(frame, number) for number, frame in enumerate(filled)]
+    rows = chain.from_iterable(made.rows(frame, number) for number, frame in enumerate(filled))
     return b"".join([made.begin(), *rows, made.end(following)])
+
+
+def small_parts(parts: Iterable[Part]) -> Iterator[Part]:
+    """The same bytes, no more than ``SENT_BYTES`` at once.
+
+    >>> [len(part) for part in small_parts([b"a" * SENT_BYTES, b"b" * (SENT_BYTES + 1)])]
+    [262144, 262144, 1]
+    """
+    for part in parts:
+        view = memoryview(part)
+        for begin in range(0, len(view), SENT_BYTES):
+            yield view[begin : begin + SENT_BYTES]
 
 
 class Gzip:
@@ -126,9 +144,9 @@ class Gzip:
     def __init__(self) -> None:
         self._made = zlib.compressobj(1, zlib.DEFLATED, 31)
 
-    def piece(self, data: bytes) -> bytes:
+    def piece(self, parts: Iterable[Part]) -> bytes:
         """What can be sent of the answer so far."""
-        return self._made.compress(data)
+        return b"".join(map(self._made.compress, parts))
 
     def end(self) -> bytes:
         """The rest."""
@@ -142,14 +160,14 @@ class _Json:
     def begin(self) -> bytes:
         return b'{"rows":['
 
-    def rows(self, frame: pl.DataFrame, number: int) -> bytes:
+    def rows(self, frame: pl.DataFrame, number: int) -> Sequence[Part]:
         text = io.BytesIO()
         _with_text_times(frame).write_json(text)
         content = text.getbuffer()
         if number == 0:
-            return bytes(content[1:-1])
+            return [content[1:-1]]
         content[0] = ord(",")  # in place of the bracket, rather than to copy it all
-        return bytes(content[:-1])
+        return [content[:-1]]
 
     def end(self, following: str | None) -> bytes:
         return b'],"next":' + msgspec.json.encode(following) + b"}"
@@ -162,11 +180,11 @@ class _Csv:
     def begin(self) -> bytes:
         return ",".join(self._names).encode() + b"\n"
 
-    def rows(self, frame: pl.DataFrame, number: int) -> bytes:
+    def rows(self, frame: pl.DataFrame, number: int) -> Sequence[Part]:
         del number
         text = io.BytesIO()
         _with_text_times(frame).write_csv(text, include_header=False)
-        return text.getvalue()
+        return [text.getbuffer()]
 
     def end(self, following: str | None) -> bytes:
         del following  # the header Link tells it
@@ -185,10 +203,9 @@ class _Arrow:
         made: bytes = self._schema.serialize().to_pybytes()
         return made
 
-    def rows(self, frame: pl.DataFrame, number: int) -> bytes:
+    def rows(self, frame: pl.DataFrame, number: int) -> Sequence[Part]:
         del number
-        batches = arrow(frame, self._schema).combine_chunks().to_batches()
-        return b"".join(batch.serialize() for batch in batches)
+        return [memoryview(batch.serialize()) for batch in arrow(frame, self._schema).to_batches()]
 
     def end(self, following: str | None) -> bytes:
         del following  # the header Link tells it
@@ -206,7 +223,7 @@ def arrow(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
     """A frame in the types of ``schema``, whose columns it has."""
     import polars as pl
 
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest()).cast(schema)
 
 
 def _with_text_times(frame: pl.DataFrame) -> pl.DataFrame:

@@ -70,7 +70,8 @@ class QuickLake:
         days_only = replace(wanted, columns=None)
 
         def rows(days: list[Day]) -> pl.LazyFrame:
-            return _sorted(lazy(table, days).filter(_conditions(wanted, table)), table, days, wanted)
+            found = lazy(table, days).filter(_conditions(wanted, table, days))
+            return _sorted(found, table, days, wanted)
 
         return collected(lambda: self._lake.days(days_only), rows)
 
@@ -99,9 +100,10 @@ def collected(
     raise StorageBusy(f"files of the lake were replaced {_ATTEMPTS} times while they were read; ask again")
 
 
-def _conditions(wanted: Scan, table: Table) -> pl.Expr:
+def _conditions(wanted: Scan, table: Table, days: list[Day]) -> pl.Expr:
     found = pl.lit(True)
-    for name, values in (("symbol", wanted.symbols), ("venue", wanted.venues)):
+    chosen = (("symbol", wanted.symbols), ("venue", wanted.venues))
+    for name, values in () if _hold_only(wanted, days) else chosen:
         if values is not None:
             one = len(values) == 1
             found &= pl.col(name) == values[0] if one else pl.col(name).is_in(list(values))
@@ -111,6 +113,14 @@ def _conditions(wanted: Scan, table: Table) -> pl.Expr:
     if wanted.end_us is not None and wanted.end_us % DAY_US:
         found &= pl.col(table.time) < _moment(wanted.end_us)
     return found
+
+
+def _hold_only(wanted: Scan, days: list[Day]) -> bool:
+    """Whether these files tell that they have no other series than the wanted one: none need be compared."""
+    if wanted.symbols is None or wanted.venues is None or len(wanted.symbols) != 1 or len(wanted.venues) != 1:
+        return False
+    series = (wanted.symbols[0], wanted.venues[0])
+    return all(day.footer.series == series and not day.parts for day in days)
 
 
 def _moment(us: int) -> pl.Expr:

@@ -51,12 +51,14 @@ class Footer:
         upto_pos: a sealed file contains all rows made from records before it; 0 in a part.
         current: its columns are exactly those of today's schema.
         edition: tells files of a day apart that hold the same positions: rows of another store came.
+        series: symbol and venue of all its rows, where it tells that these are the same in each.
     """
 
     upto_pos: int
     current: bool
     rows: int
     edition: str = ""
+    series: tuple[str, str] | None = None
 
 
 @cache
@@ -171,7 +173,38 @@ def footer(file: pq.ParquetFile, path: Path, table: Table) -> Footer:
     about = file.metadata.metadata or {}
     current = schema.remove_metadata().equals(table.schema())
     upto_pos, edition = about.get(_UPTO.encode(), b"0"), about.get(_EDITION.encode(), b"")
-    return Footer(int(upto_pos), current, file.metadata.num_rows, edition.decode())
+    rows, series = file.metadata.num_rows, _series(file.metadata)
+    return Footer(int(upto_pos), current, rows, edition.decode(), series)
+
+
+def extremes(group: pq.RowGroupMetaData, name: str) -> tuple[Any, Any]:
+    """The smallest and largest value of a column as far as the file tells, times in microseconds."""
+    for index in range(group.num_columns):
+        column = group.column(index)
+        if column.path_in_schema == name:
+            known = column.statistics
+            if known is None or not known.has_min_max:
+                return None, None
+            return _least_and_most(known)
+    return None, None
+
+
+def _least_and_most(known: pq.Statistics) -> tuple[Any, Any]:
+    if known.logical_type.type != "TIMESTAMP":
+        return known.min, known.max
+    # As they are in the file: PyArrow makes datetimes of them, and loads pandas for it.
+    scale = 1_000 if "milliseconds" in str(known.logical_type) else 1
+    return known.min_raw * scale, known.max_raw * scale
+
+
+def _series(about: pq.FileMetaData) -> tuple[str, str] | None:
+    groups = [about.row_group(index) for index in range(about.num_row_groups)]
+    symbols, venues = (
+        {value for group in groups for value in extremes(group, name)} for name in ("symbol", "venue")
+    )
+    if len(symbols) == len(venues) == 1 and None not in symbols | venues:
+        return symbols.pop(), venues.pop()
+    return None
 
 
 def conformed(rows: pa.Table, table: Table, names: Sequence[str]) -> pa.Table:

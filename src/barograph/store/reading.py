@@ -8,6 +8,7 @@ been merged or sealed: list again.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -139,8 +140,11 @@ def _committed_parts(root: Path, table: Table, day: date, limit: int) -> list[Pa
 
 def footer_at(path: Path, table: Table) -> Footer:
     """What the file at ``path`` says about itself, read once as long as it stays the same."""
-    known = path.stat()
-    return _footer(path, table, (known.st_ino, known.st_mtime_ns, known.st_size))
+    return _footer(path, table, _stamp(path.stat()))
+
+
+def _stamp(known: os.stat_result) -> tuple[int, int, int]:
+    return known.st_ino, known.st_mtime_ns, known.st_size
 
 
 @lru_cache(maxsize=4_096)
@@ -154,11 +158,16 @@ def _sealed(root: Path, table: Table, day: date) -> tuple[Path | None, Footer]:
     """A day's sealed file, by its lasting name if it has one."""
     path = sealed_path(root, table, day)
     try:
-        about = footer_at(path, table)
-        link = link_path(root, table, day, about.upto_pos, about.edition)
-        return (link if link.exists() and link.samefile(path) else path), about
+        known = path.stat()
+        about = _footer(path, table, _stamp(known))
     except FileNotFoundError:
         return None, _NO_FILE
+    link = link_path(root, table, day, about.upto_pos, about.edition)
+    try:
+        lasting = os.path.samestat(link.stat(), known)
+    except FileNotFoundError:
+        lasting = False
+    return (link if lasting else path), about
 
 
 def _runs(root: Path, wanted: Selection, stack: ExitStack, upto: int | None) -> list[Run]:

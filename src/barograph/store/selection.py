@@ -15,6 +15,7 @@ from barograph.clock import DAY_US, day_start_us
 from barograph.errors import UsageError
 from barograph.store.arrays import one, texts
 from barograph.store.layout import table_named
+from barograph.store.parquet import extremes
 from barograph.store.store import Scan
 from barograph.tables import Table
 
@@ -105,14 +106,14 @@ class Selection:
     def may_be_in(self, group: pq.RowGroupMetaData) -> bool:
         """Whether the row group's statistics leave room for a wanted row."""
         for name, only in self.chosen.items():
-            low, high = _extremes(group, name)
+            low, high = extremes(group, name)
             if low is not None and not any(low <= value <= high for value in only):
                 return False
         if self.from_pos is not None:
-            newest = _extremes(group, _POS)[1]
+            newest = extremes(group, _POS)[1]
             if newest is not None and newest < self.from_pos:
                 return False
-        low, high = _extremes(group, self.table.time)
+        low, high = extremes(group, self.table.time)
         if low is None:
             return True
         before = self.end_us is not None and low >= self.end_us
@@ -122,7 +123,7 @@ class Selection:
         """A key (see ``runs.py``) that no wanted row of the group sorts before."""
         bound = []
         for name in self.table.sort:
-            low = _extremes(group, name)[0]
+            low = extremes(group, name)[0]
             if low is None:
                 break
             bound.append((False, max(low, self._least(name, low))))
@@ -132,23 +133,3 @@ class Selection:
         if name == self.table.time and self.start_us is not None:
             return self.start_us
         return min(self.chosen.get(name, ()), default=otherwise)
-
-
-def _extremes(group: pq.RowGroupMetaData, name: str) -> tuple[Any, Any]:
-    """The smallest and largest value of a column as far as the file tells, times in microseconds."""
-    for index in range(group.num_columns):
-        column = group.column(index)
-        if column.path_in_schema == name:
-            known = column.statistics
-            if known is None or not known.has_min_max:
-                return None, None
-            return _least_and_most(known)
-    return None, None
-
-
-def _least_and_most(known: pq.Statistics) -> tuple[Any, Any]:
-    if known.logical_type.type != "TIMESTAMP":
-        return known.min, known.max
-    # As they are in the file: PyArrow makes datetimes of them, and loads pandas for it.
-    scale = 1_000 if "milliseconds" in str(known.logical_type) else 1
-    return known.min_raw * scale, known.max_raw * scale
