@@ -262,7 +262,7 @@ def test_who_missed_what_another_has_traded_takes_its_item_even_with_newer_event
     assert len(list(ledger.trades())) == 1
 
 
-@pytest.mark.parametrize("state", [b"", b"[]", b'{"form":2}', b'{"form":1,"watch":{}}', b"\xff"])
+@pytest.mark.parametrize("state", [b"", b"[]", b'{"form":3}', b'{"form":1,"watch":{}}', b"\xff"])
 def test_an_item_of_another_kind_is_refused(state: bytes) -> None:
     ledger = ModelLedger()
     ledger.write(Item(Key("dip", "sim", "X"), state=state))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -204,10 +206,22 @@ def test_another_lookback_begins_the_window_anew_and_keeps_the_order() -> None:
     assert after.order == "entry"
     after.left()
     after.take(3 * S, 98.0, "t3")
-    assert max(after.state()["highs"]) == 98.0
+    assert after.take(4 * S, 98.0 * 0.98, "t4") == COUNTED
+    assert after.order == "entry"  # 2 % below 98, not below the 100 of before
 
 
-@pytest.mark.parametrize("harm", [{"highs": [1.0]}, {"closes": None}, {"bucket": "x"}])
+def test_buckets_that_were_kept_as_plain_numbers_are_read() -> None:
+    watch = watched(Dip(), (1, 100), (2, 99))
+    state = watch.state()
+    highs, closes = (struct.unpack("<60d", base64.b64decode(state[name])) for name in ("highs", "closes"))
+    assert (max(highs), sum(map(bool, highs)), max(closes)) == (100.0, 2, 100.0)
+    again = Watch.from_state(
+        Dip(), state | {"highs": list(highs), "closes": list(closes)}, watch.newest_us, 99.0
+    )
+    assert again.state() == state
+
+
+@pytest.mark.parametrize("harm", [{"highs": [1.0]}, {"closes": None}, {"closes": "AAAA"}, {"bucket": "x"}])
 def test_a_state_that_is_none_is_refused(harm: dict[str, object]) -> None:
     state = {**watched(Dip(), (1, 100)).state(), **harm}
     with pytest.raises((TypeError, ValueError)):

@@ -12,8 +12,11 @@ from barograph.paper.ledger import Account, Item, Key
 from barograph.paper.positions import Position
 from barograph.paper.purse import Purse
 
-FORM = 1
-"""Of the JSON; a reader refuses others."""
+FORM = 2
+"""Of the JSON that is written."""
+_FORMS = (1, FORM)
+"""That are read; others are refused. In the first, a watch's buckets were plain numbers."""
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 class Book(NamedTuple):
@@ -130,13 +133,13 @@ def switched(item: Item, *, halted: bool, flatten: bool) -> Item:
 
 def to_json(state: Mapping[str, Any]) -> bytes:
     """The one form: keys in order, no spaces, floats so that they come back to the bit."""
-    return json.dumps(state, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    return _JSON.encode(state).encode()
 
 
 def _read(state: bytes) -> dict[str, Any]:
     found = json.loads(state)
-    if not isinstance(found, dict) or found.pop("form") != FORM:
-        raise ValueError(f"not of form {FORM}")
+    if not isinstance(found, dict) or found.pop("form") not in _FORMS:
+        raise ValueError(f"of none of the forms {_FORMS}")
     return found
 
 

@@ -1,7 +1,8 @@
-"""Checkpoints, put on the disk beside the work.
+"""Checkpoints and figures, put on the disk beside the work.
 
-While much is being written a disk may take a second to say that a file is safe on it. Rows and orders do not
-wait for that: what has been packed is handed to a thread, and counts as saved when the disk has said so.
+While much is being written a disk may take a second to say that a file is safe on it, and some time to take
+back the room of a file whose place another takes. Rows and orders do not wait for that: what has been packed
+is handed to a thread, and counts as saved when the disk has said so.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ log = get_logger()
 class Saving:
     """Saves one state at a time. For one thread; the attributes may be read by any.
 
+    Args:
+        what: is saved, for the log.
+
     Attributes:
         saved_pos: from where the next start would go on, as far as the disk has said.
         problem: why the newest state could not be saved; empty where it was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "the state") -> None:
+        self._what = what
         self.saved_pos = 0
         self.problem = ""
         self._thread: threading.Thread | None = None
@@ -52,6 +57,6 @@ class Saving:
         except StorageError as error:
             # The older checkpoint costs the next start some time and nothing else.
             self.problem = str(error)
-            log.warning("the state could not be saved", problem=self.problem)
+            log.warning(f"{self._what} could not be saved", problem=self.problem)
         else:
             self.saved_pos, self.problem = pos, ""

@@ -14,7 +14,14 @@ from typing import Self
 from barograph.errors import DataError, TapeCorrupt
 from barograph.records import Stream
 from barograph.tape.blocks import REMEDY, BlockReader, Part, head_is_torn
-from barograph.tape.segments import RAW, SEALED, open_segment, segment_files, segment_of, segment_path
+from barograph.tape.segments import (
+    RAW,
+    open_segment,
+    segment_begins,
+    segment_files,
+    segment_of,
+    segment_path,
+)
 
 _LOOKS = 8
 """Listings of the directory before a segment counts as missing: sealing may fall between two of them."""
@@ -49,7 +56,7 @@ class Cursor:
         blocks = self._blocks
         if blocks is None or blocks.index is not None or blocks.has_more:
             return False
-        return not any(segment_path(self._tape, blocks.pos, kind).exists() for kind in (RAW, SEALED))
+        return not segment_begins(self._tape, blocks.pos)
 
     @property
     def streams(self) -> tuple[Stream, ...]:

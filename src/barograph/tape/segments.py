@@ -27,6 +27,12 @@ def segment_path(tape: Path, first_pos: int, suffix: str) -> Path:
     return tape / f"{first_pos:020d}{suffix}"
 
 
+def segment_begins(tape: Path, pos: int) -> bool:
+    """Whether there is a segment whose first position is ``pos``."""
+    stem = f"{tape}/{pos:020d}"  # asked after every block: a path for each would take longer than the asking
+    return os.path.exists(stem + RAW) or os.path.exists(stem + SEALED)
+
+
 def segment_files(tape: Path) -> dict[int, Path]:
     """The tape's files by first position, ascending.
 

@@ -23,8 +23,9 @@ from barograph.recorder.live.stats import JournalStats
 from barograph.records import Kind, Stream
 from barograph.tape import TapeWriter
 
-DRAIN_S = (0.0003, 0.005)
-"""How long records may wait for others, to go in one block: while few come, and while many do."""
+BLOCK_S = (0.0003, 0.005)
+"""From one block to the next, at least: while few records come, and while many do. The first record after a
+pause waits for nobody."""
 MANY_A_SECOND = 10_000.0
 """So many records are many: each block of them costs those who read the tape some work."""
 SLOWLY = 0.05
@@ -219,7 +220,9 @@ class Journal:
         rate, since_s = 0.0, time.monotonic()
         while not self._give_up.is_set():
             self._something.wait()
-            self._hurry.wait(DRAIN_S[rate >= MANY_A_SECOND])
+            early_s = since_s + BLOCK_S[rate >= MANY_A_SECOND] - time.monotonic()
+            if early_s > 0:
+                self._hurry.wait(early_s)
             self._something.clear()
             if not self._closing.is_set():
                 self._hurry.clear()
@@ -230,7 +233,7 @@ class Journal:
                 records += len(block)
                 self._append(block)
             now_s = time.monotonic()
-            rate += SLOWLY * (records / max(now_s - since_s, DRAIN_S[0]) - rate)
+            rate += SLOWLY * (records / max(now_s - since_s, BLOCK_S[0]) - rate)
             since_s = now_s
             if self._closing.is_set() and not self._records:
                 return

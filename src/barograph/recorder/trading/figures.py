@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from barograph.clock import NS_PER_S
 from barograph.disk import put_bytes, read_json
 from barograph.log import get_logger
+from barograph.recorder.saving import Saving
 
 log = get_logger()
 
@@ -56,19 +58,21 @@ class Latencies:
     """Times from frame to order: the newest of them."""
 
     def __init__(self) -> None:
-        self._ns: deque[int] = deque(maxlen=_KEPT)
+        self._ns = np.zeros(_KEPT, dtype=np.int64)
+        self._count = 0
 
     def add(self, took_ns: int) -> None:
         """An order took so long."""
-        self._ns.append(took_ns)
+        self._ns[self._count % _KEPT] = took_ns
+        self._count += 1
 
     def quantiles_ms(self) -> tuple[float, float] | None:
         """Median and 99th percentile (nearest rank); None before the first."""
-        if not self._ns:
+        if not self._count:
             return None
-        ordered = sorted(self._ns)
+        ordered = np.sort(self._ns[: self._count])
         last = len(ordered) - 1
-        return ordered[last // 2] / 1e6, ordered[round(last * 0.99)] / 1e6
+        return float(ordered[last // 2]) / 1e6, float(ordered[round(last * 0.99)]) / 1e6
 
 
 def figures_path(data: Path) -> Path:
@@ -96,8 +100,31 @@ def write_figures(data: Path, figures: Figures) -> None:
     Raises:
         StorageError: the disk does not take it.
     """
+    _put(data, msgspec.json.encode(figures))
+
+
+def _put(data: Path, content: bytes) -> None:
     path = figures_path(data)
-    put_bytes(path, msgspec.json.encode(figures), f"writing {path}", alone=True)  # the ledger has a lock
+    put_bytes(path, content, f"writing {path}", alone=True)  # the ledger has a lock
+
+
+class Telling:
+    """Writes the figures of the data directory ``data``, beside the work. For one thread."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._saving = Saving("the figures of trading")
+
+    def begin(self, figures: Figures) -> None:
+        """Write them as they are now; nothing while those before are on their way to the disk."""
+        if not self._saving.busy:
+            self._saving.begin(partial(_put, self._data, msgspec.json.encode(figures)), figures.next_pos)
+
+    def tell(self, figures: Figures) -> None:
+        """Return when they are written, or the log says why not."""
+        self._saving.wait()
+        self.begin(figures)
+        self._saving.wait()
 
 
 def fresh(figures: Figures, now_ns: int, within_s: float = 5.0) -> bool:

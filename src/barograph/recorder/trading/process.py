@@ -28,7 +28,7 @@ from barograph.recorder.trading.assembling import assemble
 from barograph.recorder.trading.checkpoints import Checkpoints
 from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
-from barograph.recorder.trading.figures import Figures, Latencies, write_figures
+from barograph.recorder.trading.figures import Figures, Latencies, Telling
 from barograph.recorder.trading.market import MarketView
 from barograph.recorder.trading.specs import Plan
 from barograph.recorder.warming import warm
@@ -91,7 +91,7 @@ class TradingProcess:
         self._path = ledger or ledger_path(self._places.lake)
         self._stopping = threading.Event()
         self._latencies = Latencies()
-        self._checkpoints = Checkpoints(self._places.tape)
+        self._checkpoints, self._telling = Checkpoints(self._places.tape), Telling(data)
         self._due = dict.fromkeys(("checkpoint", "listen", "figures"), 0.0)
         names = tuple(spec.name for spec in plan.strategies)
         self.figures = Figures(pid=os.getpid(), started_ns=self._clock.now_ns(), strategies=names)
@@ -247,7 +247,7 @@ class TradingProcess:
             self._checkpoints.begin(engine)
         if now_s >= self._due["figures"]:
             self._due["figures"] = now_s + FIGURES_S
-            self._write_figures()
+            self._telling.begin(self._figures())
 
     def _listen(self, engine: Engine) -> None:
         word = heard(engine.ledger)
@@ -270,21 +270,19 @@ class TradingProcess:
         if str(error) != self.figures.problem:
             log.error("trading waits; it goes on from its last checkpoint", problem=str(error))
         self.figures.problem = str(error)
-        self._write_figures()
+        self._telling.tell(self._figures())
         self._stopping.wait(AGAIN_S)
 
-    def _write_figures(self) -> None:
+    def _figures(self) -> Figures:
+        """As they are now."""
         self.figures.now_ns = self._clock.now_ns()
         self.figures.orders_ms = self._latencies.quantiles_ms()
         self.figures.problem = self.figures.problem or self._checkpoints.problem
-        try:
-            write_figures(self._data, self.figures)
-        except StorageError as error:
-            log.warning("figures could not be written", problem=str(error))
+        return self.figures
 
     def _told(self, archiving: Archiving) -> Figures:
         self.figures.archived, self.figures.ended = archiving.archived, True
-        self._write_figures()
+        self._telling.tell(self._figures())
         return self.figures
 
 
