@@ -17,10 +17,17 @@ from barograph.recorder.places import Places
 from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.bar_part import BarPart, History, SharedPart
-from barograph.recorder.trading.beginning import at_present, at_start, begin, beginning, market_at
+from barograph.recorder.trading.beginning import (
+    at_present,
+    at_start,
+    begin,
+    beginning,
+    begun,
+    market_at,
+)
 from barograph.recorder.trading.control import Action, Applied, applied
 from barograph.recorder.trading.engine import CHECKPOINT, Engine, Parts, Standing, standing
-from barograph.recorder.trading.market import MarketView, Minute
+from barograph.recorder.trading.market import MarketState, MarketView, Minute
 from barograph.recorder.trading.specs import BarStrategy, Market, Plan, TickStrategy
 from barograph.recorder.trading.tick_part import TickPart
 from barograph.rows import Floats
@@ -83,8 +90,11 @@ def assemble(
     behind = []
     for spec in plan.strategies:
         if spec.name not in stand.names:
-            at = _left(ledger, settings, spec.name, reader) or (
-                at_start(settings, reader) if from_start else MarketView(settings, stand.market)
+            minutes = isinstance(spec, BarStrategy)
+            at = _left(ledger, settings, spec.name, reader, minutes) or (
+                at_start(settings, reader, minutes)
+                if from_start
+                else MarketView(settings, stand.market, minutes=minutes)
             )
             begin(ledger, spec, plan.market, at)
             behind.append(_engine(ledger, places, plan, (spec,), at, left_note(spec.name)))
@@ -92,10 +102,22 @@ def assemble(
             begin(ledger, spec, plan.market, MarketView(settings, stand.market))
 
     def main() -> Engine:
-        market = MarketView(settings, stand.market)
+        # Minutes are made once anybody has traded on them, so that who is left out can come back.
+        minutes = any(isinstance(one.spec, BarStrategy) for one in begun(ledger))
+        market = _market(settings, stand.market, behind, minutes=minutes)
         return _engine(ledger, places, plan, plan.strategies, market, CHECKPOINT)
 
     return Assembled(tuple(behind), main, stand.market.next_pos)
+
+
+def _market(
+    settings: LineSettings, stood: MarketState, behind: Sequence[Engine], *, minutes: bool
+) -> MarketView:
+    """Where all stand. If nobody there had minutes, those who are new and need them have brought them."""
+    if minutes and not stood.bars:
+        brought = (one.market.state() for one in behind)
+        stood = next(one for one in brought if one.bars)
+    return MarketView(settings, stood, minutes=minutes)
 
 
 def left_note(name: str) -> str:
@@ -139,11 +161,13 @@ def _leave_behind(plan: Plan, ledger: Ledger, stand: Standing) -> None:
             )
 
 
-def _left(ledger: Ledger, settings: LineSettings, name: str, reader: TapeReader) -> MarketView | None:
+def _left(
+    ledger: Ledger, settings: LineSettings, name: str, reader: TapeReader, minutes: bool
+) -> MarketView | None:
     """The market where a strategy was left, or begun; None where it has never traded."""
     left, known = standing(ledger, settings, left_note(name)), beginning(ledger, name)
     if left is not None:
-        return MarketView(settings, left.market)
+        return MarketView(settings, left.market, minutes=minutes)
     return None if known is None else market_at(settings, known, reader)
 
 

@@ -106,9 +106,9 @@ def _words(wanted: Market) -> str:
     return ", ".join((*wanted.venues, *wanted.symbols)) or "all symbols"
 
 
-def at_start(settings: LineSettings, reader: TapeReader) -> MarketView:
+def at_start(settings: LineSettings, reader: TapeReader, minutes: bool = True) -> MarketView:
     """The market where the tape begins."""
-    market = MarketView(settings)
+    market = MarketView(settings, minutes=minutes)
     market.next_pos = reader.begin
     return market
 
@@ -203,4 +203,4 @@ def market_at(
         )
     state = read(known.market, MarketState)
     require_same(state, settings)
-    return MarketView(settings, state)
+    return MarketView(settings, state, minutes=isinstance(known.spec, BarStrategy))

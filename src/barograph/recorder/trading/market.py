@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from barograph.bars import BarKernel, BarState, Run
+from barograph.clock import MINUTE_US, NS_PER_US
 from barograph.paper.events import TradeEvent
 from barograph.recorder.intake import Intake, IntakeState, kernel_run
 from barograph.recorder.shaping import LineSettings
@@ -22,6 +23,9 @@ from barograph.tables import Flag
 
 UNSOUND = Flag.NONPOSITIVE | Flag.FUTURE | Flag.OUTLIER
 """Trades with one of these flags are on no trader's table."""
+
+
+UNKNOWN = -1
 
 
 class Minute(NamedTuple):
@@ -56,7 +60,13 @@ class Closed(NamedTuple):
 
 
 class MarketState(msgspec.Struct):
-    """All that a :class:`MarketView` remembers."""
+    """All that a :class:`MarketView` remembers.
+
+    Attributes:
+        bars: open minutes, with every trade of theirs; empty where none were made.
+        since_us: the first minute that was seen whole, of those that are made; ``UNKNOWN``: the next record
+            tells.
+    """
 
     shape: bytes
     next_pos: int
@@ -64,6 +74,7 @@ class MarketState(msgspec.Struct):
     half_spreads: dict[int, float]
     closed_us: dict[int, int]
     bars: bytes
+    since_us: int = 0
 
 
 class MarketView:
@@ -72,9 +83,12 @@ class MarketView:
     Args:
         settings: what shapes rows: those of the tables.
         state: from :meth:`state`, to go on; None to begin where the tape begins.
+        minutes: whether to make any. Where ``state`` has none, the first is the first that is seen whole.
     """
 
-    def __init__(self, settings: LineSettings, state: MarketState | None = None) -> None:
+    def __init__(
+        self, settings: LineSettings, state: MarketState | None = None, *, minutes: bool = True
+    ) -> None:
         self.settings = settings
         self.next_pos = state.next_pos if state else 0
         self._run: Run | None = None
@@ -84,9 +98,15 @@ class MarketView:
         )
         self._half_spreads = dict(state.half_spreads) if state else {}
         self._closed_us = dict(state.closed_us) if state else {}
-        # Nobody here wants revisions: rows of closed minutes need not be kept for them.
-        bars = msgspec.structs.replace(settings.bars, retain_us=0)
-        self._bars = BarKernel(bars, unpack(state.bars, BarState) if state else None)
+        self._bars: BarKernel | None = None
+        self._since_us = 0
+        if minutes:
+            # Nobody here wants revisions: rows of closed minutes need not be kept for them.
+            bars = msgspec.structs.replace(settings.bars, retain_us=0)
+            kept = state.bars if state else b""
+            self._bars = BarKernel(bars, unpack(kept, BarState) if kept else None)
+            if state is not None:
+                self._since_us = state.since_us if kept else UNKNOWN
 
     @property
     def venues(self) -> list[str]:
@@ -122,8 +142,14 @@ class MarketView:
         """The minutes which the records just taken in have closed."""
         run, self._run, self._taken = self._run, None, []
         assert run is not None
-        made = self._bars.advance(run)
         self.next_pos = run.first_pos + len(run)
+        if self._bars is None:
+            return Closed([], run.recv_ns)
+        if self._since_us == UNKNOWN and len(run):
+            # A stamp beyond that is a mistake of the clock, and moves no trade into a later minute.
+            newest_us = int(run.recv_ns[0]) // NS_PER_US + self.settings.bars.max_ahead_us
+            self._since_us = -(-newest_us // MINUTE_US) * MINUTE_US
+        made = self._bars.advance(run)
         return Closed(self._first_versions(made.bars, run.first_pos), run.recv_ns)
 
     def state(self) -> MarketState:
@@ -134,7 +160,8 @@ class MarketView:
             self._intake.state(),
             dict(self._half_spreads),
             dict(self._closed_us),
-            pack(self._bars.state),
+            b"" if self._bars is None else pack(self._bars.state),
+            self._since_us,
         )
 
     def _trades(self, first_pos: int, ticks: Ticks, quotes: Quotes) -> list[tuple[TradeEvent, int]]:
@@ -175,7 +202,7 @@ class MarketView:
         found = []
         for i in np.flatnonzero(bars.revision == 0).tolist():
             k, ts_us = int(bars.instrument[i]), int(bars.timestamp_us[i])
-            if ts_us <= self._closed_us.get(k, -1):
+            if ts_us < self._since_us or ts_us <= self._closed_us.get(k, -1):
                 continue
             self._closed_us[k] = ts_us
             found.append(_minute(bars, i, first_pos))

@@ -38,8 +38,10 @@ from barograph.store.opening import Location
 from barograph.tape import TapeReader
 from barograph.tape.segments import segment_files, sync_tape
 
-CHECKPOINT_S = 10.0
-"""Between two checkpoints: so much is read again after a crash."""
+CHECKPOINT_S = (10.0, 60.0)
+"""From one checkpoint to the next, at least and at most: so much is read again after a crash."""
+CHECKPOINT_SHARE = 0.001
+"""Of the time that orders may wait for a checkpoint to be taken: a large one is taken more rarely."""
 LISTEN_S = 0.25
 """Between two looks whether a person has said something."""
 FIGURES_S = 1.0
@@ -48,7 +50,7 @@ AGAIN_S = 2.0
 LOOK_S = (0.00005, 0.0002)
 """Between two looks at a tape that grows: just after there was news, and later."""
 SOON_S = 0.002
-SWITCH_S = 0.0005
+SWITCH_S = 0.00005
 """How long the archive's thread may keep Python to itself while an order waits: a tenth of the usual."""
 REST_S = 0.05
 """Looks without news after which other things are seen to."""
@@ -140,7 +142,7 @@ class TradingProcess:
                 progress(run.next_pos - begin, end - begin)
             if self._stopping.is_set():
                 break
-            if time.monotonic() - saved_s > CHECKPOINT_S:
+            if time.monotonic() - saved_s > CHECKPOINT_S[0]:
                 self._checkpoints.save(engine)
                 saved_s = time.monotonic()
         self._checkpoints.save(engine)
@@ -190,7 +192,7 @@ class TradingProcess:
         engine = found.main()
         # From here on they stand together, also for who dies at once.
         self._checkpoints.save(engine)
-        self._due["checkpoint"] = time.monotonic() + CHECKPOINT_S
+        self._due["checkpoint"] = time.monotonic() + CHECKPOINT_S[0]
         self.figures.next_pos = engine.next_pos
         return engine
 
@@ -243,8 +245,9 @@ class TradingProcess:
             self._due["listen"] = now_s + LISTEN_S
             self._listen(engine)
         if now_s >= self._due["checkpoint"]:
-            self._due["checkpoint"] = now_s + CHECKPOINT_S
             self._checkpoints.begin(engine)
+            wait_s = (time.monotonic() - now_s) / CHECKPOINT_SHARE
+            self._due["checkpoint"] = now_s + min(max(wait_s, CHECKPOINT_S[0]), CHECKPOINT_S[1])
         if now_s >= self._due["figures"]:
             self._due["figures"] = now_s + FIGURES_S
             self._telling.begin(self._figures())
