@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import subprocess
@@ -94,6 +95,37 @@ def test_a_ledger_that_is_written_meanwhile_is_read_by_its_log(
     assert reader.read(item.key).positions == (one,)
     reader.shut()
     ledger.shut()
+
+
+def test_a_long_log_is_begun_anew_when_it_is_quiet_and_never_by_an_order(path: Path) -> None:
+    """Who begins it anew waits for the disk (SQLite syncs the log's new head)."""
+    log, ledger = path.with_name("ledger.sqlite-wal"), SqliteLedger(path)
+    bought(ledger)
+    while log.stat().st_size < 2 << 20:
+        ledger.write(ledger.read(KEY)._replace(state=b"x" * 100_000))
+    begun = _times_begun(log)
+    ledger._ordered_s = math.inf
+    ledger.note("a", b"")
+    assert _times_begun(log) == begun  # an order has just come: another may
+    ledger._ordered_s = -math.inf
+    ledger.note("b", b"")
+    assert _times_begun(log) == begun + 1
+    ledger.write(ledger.read(KEY)._replace(state=b"y"))
+    assert _times_begun(log) == begun + 1
+    assert log.stat().st_size < 2 << 20  # what is long is told by the file
+    for number in range(1, 36):
+        ledger.write(ledger.read(KEY)._replace(state=bytes([number]) * 500_000))
+    assert _times_begun(log) == begun + 1
+    ledger._ordered_s = math.inf
+    ledger.note("c", b"")
+    assert _times_begun(log) == begun + 2  # however many orders come, it does not grow without end
+    ledger.shut()
+
+
+def _times_begun(log: Path) -> int:
+    """The log's first salt, one more each time (https://www.sqlite.org/fileformat2.html#walformat)."""
+    with log.open("rb") as file:
+        return int.from_bytes(file.read(20)[16:], "big")
 
 
 def test_a_file_of_a_newer_barograph_is_refused_by_both(path: Path) -> None:

@@ -55,6 +55,21 @@ def wait(true: Callable[[], object]) -> None:
         threading.Event().wait(0.002)
 
 
+def test_a_record_after_a_pause_waits_for_nobody_and_the_next_ones_go_together(
+    writer: Callable[[], TapeWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "BLOCK_S", (30.0, 30.0))
+    journal, blocks = Journal(writer(), SystemClock(), MIB), []
+    journal.when_appended(blocks.append)
+    journal.put(A, 1, Kind.FRAME, b"first")
+    assert journal.wait_beyond(0, 10.0)
+    for number in range(5):
+        journal.put(A, 2 + number, Kind.FRAME, b"next")
+    assert not journal.wait_beyond(1, 0.2)  # within half a minute of the first block
+    journal.close(5.0)
+    assert blocks == [1, 6]
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """No file grows over ``size`` bytes: the disk is full."""

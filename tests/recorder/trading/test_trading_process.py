@@ -15,6 +15,7 @@ from barograph.clock import ManualClock
 from barograph.errors import StorageBusy, StorageError
 from barograph.paper.ledgers.sqlite import SqliteLedger
 from barograph.paper.positions import Trade
+from barograph.recorder.trading import figures as figures_module
 from barograph.recorder.trading import process as module
 from barograph.recorder.trading.control import applied, say
 from barograph.recorder.trading.figures import Latencies, figures_path, fresh, read_figures
@@ -254,6 +255,28 @@ def test_figures_are_fresh_for_some_seconds(tmp_path: Path) -> None:
     ended = read_figures(tmp_path)
     assert ended is not None
     assert not fresh(ended, ended.now_ns + 1), "it has said that it has ended"
+
+
+def test_given_a_disk_that_hangs_over_figures_then_trading_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        asked.set()
+        assert may.wait(WITHIN_S)
+
+    monkeypatch.setattr(module, "FIGURES_S", 0.0)
+    monkeypatch.setattr(figures_module, "put_bytes", slow)
+    with trading(tmp_path) as house:
+        house.put(0, END // 2)
+        house.start()
+        try:
+            assert asked.wait(WITHIN_S)
+            house.put(END // 2, END)
+            house.reached(END)
+        finally:
+            may.set()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"pid": "one"}', b'{"problem": "\xff"}'])

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,8 +72,9 @@ _ARCHIVED = "UPDATE trades SET archived = 1 WHERE trade_key = ? AND archived = 0
 _NEW_ACCOUNT = "INSERT OR IGNORE INTO accounts (version, state, name) VALUES (1, ?, ?)"
 _NEXT_ACCOUNT = "UPDATE accounts SET version = version + 1, state = ? WHERE name = ? AND version = ?"
 _NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
-_LONG_LOG = 1 << 20
-"""Bytes of a log that is carried into the file as soon as there is time for it."""
+_LONG_LOG = (1 << 20, 16 << 20)
+"""Bytes of a log that is carried into the file: when no order has come for ``_QUIET_S``, and at any time."""
+_QUIET_S = 1.0
 _DURABLE = ""
 """The note that is written to have all before it on the disk."""
 
@@ -122,6 +124,7 @@ class SqliteLedger:
         self._busy_s = busy_s
         self._lock = threading.Lock()
         self._read_only = read_only
+        self._ordered_s = -_QUIET_S
         self._connection = (open_for_reading if read_only else open_file)(path, busy_s)
 
     def read(self, key: Key) -> Item:
@@ -142,13 +145,13 @@ class SqliteLedger:
 
     def write(self, item: Item, closed: Sequence[Trade] = (), account: Account | None = None) -> Answer:
         """Put ``item`` (and ``account``) in the place of the version they carry; see the protocol."""
-        with self._writing() as connection:
+        with self._ordering() as connection:
             return _write(connection, item, closed, account)
 
     def open(self, item: Item, position: Position, account: Account | None = None) -> Answer:
         """Write ``item`` with ``position`` added to what is open; see the protocol."""
         entry = Entry.of(position)
-        with self._writing() as connection:
+        with self._ordering() as connection:
             if _is(connection, _IS_OPEN, entry) or _is(connection, _IS_CLOSED, entry):
                 return Answer.ALREADY
             return _write(connection, item._replace(positions=(*item.positions, position)), (), account)
@@ -156,7 +159,7 @@ class SqliteLedger:
     def close(self, item: Item, trade: Trade, account: Account | None = None) -> Answer:
         """Write ``item`` without the position that ``trade`` ends, and the trade; see the protocol."""
         entry = Entry.of(trade)
-        with self._writing() as connection:
+        with self._ordering() as connection:
             if _is(connection, _IS_CLOSED, entry):
                 return Answer.ALREADY
             left = tuple(one for one in item.positions if Entry.of(one) != entry)
@@ -220,6 +223,11 @@ class SqliteLedger:
             own.execute("BEGIN")
             yield own
 
+    def _ordering(self) -> AbstractContextManager[sqlite3.Connection]:
+        """The same as :meth:`_writing`, of what shall not wait for the disk."""
+        self._ordered_s = time.monotonic()
+        return self._writing()
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """All that is done inside, or nothing."""
@@ -241,9 +249,12 @@ class SqliteLedger:
         the disk. What stands in the log counts once it is there: frames carry checksums.
         """
         sync_log(self.path)
-        if log_size(self.path) > _LONG_LOG:
+        quiet = time.monotonic() - self._ordered_s > _QUIET_S
+        if log_size(self.path) > _LONG_LOG[not quiet]:
             with closing(open_file(self.path, self._busy_s)) as own, sqlite_errors("writing", self.path):
                 own.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                # Whoever writes next begins the log anew, and waits for the disk: it shall not be an order.
+                own.execute(_NOTE, (_DURABLE, b""))
 
 
 def _is(connection: sqlite3.Connection, question: str, entry: Entry) -> bool:

@@ -29,8 +29,11 @@ FORMAT = 1
 _APPLICATION = 0x42415250
 """``BARP`` in the file's header (``application_id``): nobody else's file is taken for a ledger."""
 
-_CHECKPOINT_PAGES = 4_000
-"""16 MB of log before it is carried into the file: that waits for the disk, a usual write does not."""
+_CHECKPOINT_PAGES = 16_000
+"""64 MB of log before a usual write carries it into the file, and waits for the disk. Notes do it sooner."""
+
+_SHORT_LOG = 1 << 20
+"""Bytes to which a log that is begun anew is cut: how long it is, its file tells."""
 
 _RETRY_S = 0.02
 
@@ -192,6 +195,7 @@ def _prepared(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_SHORT_LOG}")
     except BaseException:
         connection.close()
         raise

@@ -217,7 +217,7 @@ class Journal:
     # The thread.
 
     def _work(self) -> None:
-        rate, since_s = 0.0, time.monotonic()
+        rate, since_s = 0.0, time.monotonic() - BLOCK_S[1]
         while not self._give_up.is_set():
             self._something.wait()
             early_s = since_s + BLOCK_S[rate >= MANY_A_SECOND] - time.monotonic()

@@ -246,8 +246,7 @@ class TradingProcess:
             self._listen(engine)
         if now_s >= self._due["checkpoint"]:
             self._checkpoints.begin(engine)
-            wait_s = (time.monotonic() - now_s) / CHECKPOINT_SHARE
-            self._due["checkpoint"] = now_s + min(max(wait_s, CHECKPOINT_S[0]), CHECKPOINT_S[1])
+            self._due["checkpoint"] = now_s + pause_s(time.monotonic() - now_s)
         if now_s >= self._due["figures"]:
             self._due["figures"] = now_s + FIGURES_S
             self._telling.begin(self._figures())
@@ -355,6 +354,15 @@ class Growing:
             return self._newest.stat().st_size
         except FileNotFoundError:
             return -2
+
+
+def pause_s(took_s: float) -> float:
+    """Until the next checkpoint, after one for which orders waited so long.
+
+    >>> pause_s(0.001), pause_s(0.03), pause_s(2.0)
+    (10.0, 30.0, 60.0)
+    """
+    return min(max(took_s / CHECKPOINT_SHARE, CHECKPOINT_S[0]), CHECKPOINT_S[1])
 
 
 def _untimed(_venue: str, _symbol: str, _identity: str) -> dict[str, float]:
