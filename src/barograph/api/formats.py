@@ -26,6 +26,9 @@ SENT_BYTES = 1 << 18
 """Bytes that are sent at once, at most. The server copies them once more: so few go through memory that it
 has already, where pages that are asked of the system would take longer than the copying."""
 
+BATCH_ROWS = 1_024
+"""Rows of one of Arrow's batches, on average, at least: where files hold fewer, they are put together."""
+
 Part = bytes | memoryview
 
 
@@ -205,7 +208,10 @@ class _Arrow:
 
     def rows(self, frame: pl.DataFrame, number: int) -> Sequence[Part]:
         del number
-        return [memoryview(batch.serialize()) for batch in arrow(frame, self._schema).to_batches()]
+        table = arrow(frame, self._schema)
+        if frame.height < BATCH_ROWS * frame.n_chunks():
+            table = table.combine_chunks()
+        return [memoryview(batch.serialize()) for batch in table.to_batches()]
 
     def end(self, following: str | None) -> bytes:
         del following  # the header Link tells it

@@ -120,7 +120,7 @@ def _hold_only(wanted: Scan, days: list[Day]) -> bool:
     if wanted.symbols is None or wanted.venues is None or len(wanted.symbols) != 1 or len(wanted.venues) != 1:
         return False
     series = (wanted.symbols[0], wanted.venues[0])
-    return all(day.footer.series == series and not day.parts for day in days)
+    return all(day.lasts and day.footer.series == series and not day.parts for day in days)
 
 
 def _moment(us: int) -> pl.Expr:

@@ -32,6 +32,7 @@ from barograph.tables import TABLES, Table
 
 _PART = re.compile(r"(\d{16})-(\d{16})\.parquet")
 _PART_LENGTH = 41
+_LASTING = "sealed"
 _DAY = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 
 
@@ -109,7 +110,18 @@ def link_path(root: Path, table: Table, day: date, upto_pos: int, edition: str =
 
 def link_folder(root: Path, table: Table) -> Path:
     """The folder of a table's lasting names."""
-    return root / ".hot" / table.name / "sealed"
+    return root / ".hot" / table.name / _LASTING
+
+
+def is_lasting(sealed: Path) -> bool:
+    """Whether a sealed file is called by its lasting name.
+
+    >>> is_lasting(Path("lake/.hot/ticks/sealed/2024-08-08-0000000000000007.parquet"))
+    True
+    >>> is_lasting(Path("lake/ticks/date=2024-08-08/ticks.parquet"))
+    False
+    """
+    return sealed.parent.name == _LASTING
 
 
 def hot_folder(root: Path, table: Table, day: date) -> Path:

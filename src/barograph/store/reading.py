@@ -25,6 +25,7 @@ from barograph.store.layout import (
     Part,
     commit_log,
     hot_days,
+    is_lasting,
     link_path,
     parts,
     sealed_days,
@@ -59,6 +60,11 @@ class Day:
     footer: Footer
     parts: list[Part]
     upto_pos: int = 0
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the sealed file goes by its lasting name: it holds what the footer says, or is gone."""
+        return self.sealed is not None and is_lasting(self.sealed)
 
     @property
     def files(self) -> list[Path]:

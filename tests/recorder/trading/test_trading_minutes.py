@@ -11,6 +11,8 @@ import pytest
 
 from barograph.clock import MINUTE_US, ManualClock
 from barograph.paper.ledgers.sqlite import SqliteLedger
+from barograph.recorder.places import Places
+from barograph.recorder.trading.assembling import assemble
 from barograph.recorder.trading.engine import standing
 from barograph.recorder.trading.market import UNKNOWN, MarketView, Minute
 from barograph.recorder.trading.process import TradingProcess
@@ -98,6 +100,29 @@ def test_a_checkpoint_of_ticks_alone_is_small_and_goes_on_exactly(tmp_path: Path
     assert reconcile(tmp_path / "live", live, SETTINGS).differences == 0
     for ledger in (live, alone):
         ledger.shut()
+
+
+def test_given_a_death_after_a_bar_strategy_has_begun_then_it_goes_on_from_there(tmp_path: Path) -> None:
+    """Its beginning is in the ledger, no checkpoint with minutes is; meanwhile ticks alone are traded."""
+    traded(tmp_path, (TICKS, END // 3, False)).shut()
+    ledger = SqliteLedger(ledger_path(tmp_path / "lake"))
+    places, never = Places.of(tmp_path, None), threading.Event()
+    begun = assemble(BOTH, ledger, SETTINGS, places, from_start=False, stopping=never)
+    assert begun is not None
+    begun.main()  # and here it dies
+    ledger.shut()
+    ledger = traded(tmp_path, (TICKS, END // 2, False), (BOTH, END, False))
+    assert {trade.strategy for trade in ledger.trades()} == {"dip", "cross"}
+    assert reconcile(tmp_path, ledger, SETTINGS).differences == 0
+    ledger.shut()
+
+
+def test_a_strategy_that_comes_back_and_a_new_one_see_the_same_minutes(tmp_path: Path) -> None:
+    three = Plan(ticks=(DIP,), bars=(cross(3, 8, "newcomer"), cross()))
+    ledger = traded(tmp_path, (BOTH, END // 4, False), (TICKS, END // 3, False), (three, END, True))
+    assert {trade.strategy for trade in ledger.trades()} == {"dip", "cross", "newcomer"}
+    assert reconcile(tmp_path, ledger, SETTINGS).differences == 0
+    ledger.shut()
 
 
 @pytest.mark.parametrize("live", [True, False])

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from barograph.errors import DataError
+from barograph.errors import DataError, StorageBusy
 from barograph.paper.ledger import Account, Answer, Item, Key, Overtaken
 from barograph.paper.ledgers.sqlite_file import (
     log_size,
@@ -73,8 +72,9 @@ _NEW_ACCOUNT = "INSERT OR IGNORE INTO accounts (version, state, name) VALUES (1,
 _NEXT_ACCOUNT = "UPDATE accounts SET version = version + 1, state = ? WHERE name = ? AND version = ?"
 _NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
 _LONG_LOG = (1 << 20, 16 << 20)
-"""Bytes of a log that is carried into the file: when no order has come for ``_QUIET_S``, and at any time."""
-_QUIET_S = 1.0
+"""Bytes of a log that is carried into the file: when orders are few, and at any time."""
+_BUSY_LOG = 1 << 18
+"""Bytes by which the log has grown from one durable note to the next when orders are many."""
 _DURABLE = ""
 """The note that is written to have all before it on the disk."""
 
@@ -124,7 +124,7 @@ class SqliteLedger:
         self._busy_s = busy_s
         self._lock = threading.Lock()
         self._read_only = read_only
-        self._ordered_s = -_QUIET_S
+        self._settled_bytes = 0
         self._connection = (open_for_reading if read_only else open_file)(path, busy_s)
 
     def read(self, key: Key) -> Item:
@@ -145,13 +145,13 @@ class SqliteLedger:
 
     def write(self, item: Item, closed: Sequence[Trade] = (), account: Account | None = None) -> Answer:
         """Put ``item`` (and ``account``) in the place of the version they carry; see the protocol."""
-        with self._ordering() as connection:
+        with self._writing() as connection:
             return _write(connection, item, closed, account)
 
     def open(self, item: Item, position: Position, account: Account | None = None) -> Answer:
         """Write ``item`` with ``position`` added to what is open; see the protocol."""
         entry = Entry.of(position)
-        with self._ordering() as connection:
+        with self._writing() as connection:
             if _is(connection, _IS_OPEN, entry) or _is(connection, _IS_CLOSED, entry):
                 return Answer.ALREADY
             return _write(connection, item._replace(positions=(*item.positions, position)), (), account)
@@ -159,7 +159,7 @@ class SqliteLedger:
     def close(self, item: Item, trade: Trade, account: Account | None = None) -> Answer:
         """Write ``item`` without the position that ``trade`` ends, and the trade; see the protocol."""
         entry = Entry.of(trade)
-        with self._ordering() as connection:
+        with self._writing() as connection:
             if _is(connection, _IS_CLOSED, entry):
                 return Answer.ALREADY
             left = tuple(one for one in item.positions if Entry.of(one) != entry)
@@ -223,11 +223,6 @@ class SqliteLedger:
             own.execute("BEGIN")
             yield own
 
-    def _ordering(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The same as :meth:`_writing`, of what shall not wait for the disk."""
-        self._ordered_s = time.monotonic()
-        return self._writing()
-
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """All that is done inside, or nothing."""
@@ -249,12 +244,17 @@ class SqliteLedger:
         the disk. What stands in the log counts once it is there: frames carry checksums.
         """
         sync_log(self.path)
-        quiet = time.monotonic() - self._ordered_s > _QUIET_S
-        if log_size(self.path) > _LONG_LOG[not quiet]:
-            with closing(open_file(self.path, self._busy_s)) as own, sqlite_errors("writing", self.path):
-                own.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                # Whoever writes next begins the log anew, and waits for the disk: it shall not be an order.
-                own.execute(_NOTE, (_DURABLE, b""))
+        size = log_size(self.path)
+        busy, self._settled_bytes = size - self._settled_bytes > _BUSY_LOG, size
+        if size > _LONG_LOG[busy]:
+            with suppress(StorageBusy):  # another process writes: the next note tries again
+                self._carry_log()
+
+    def _carry_log(self) -> None:
+        with closing(open_file(self.path, self._busy_s)) as own, sqlite_errors("writing", self.path):
+            own.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            # Whoever writes next begins the log anew, and waits for the disk: it shall not be an order.
+            own.execute(_NOTE, (_DURABLE, b""))
 
 
 def _is(connection: sqlite3.Connection, question: str, entry: Entry) -> bool:

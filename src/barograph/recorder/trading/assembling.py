@@ -17,14 +17,7 @@ from barograph.recorder.places import Places
 from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.account import is_bar
 from barograph.recorder.trading.bar_part import BarPart, History, SharedPart
-from barograph.recorder.trading.beginning import (
-    at_present,
-    at_start,
-    begin,
-    beginning,
-    begun,
-    market_at,
-)
+from barograph.recorder.trading.beginning import at_present, at_start, begin, beginning, market_at
 from barograph.recorder.trading.control import Action, Applied, applied
 from barograph.recorder.trading.engine import CHECKPOINT, Engine, Parts, Standing, standing
 from barograph.recorder.trading.market import MarketState, MarketView, Minute
@@ -83,28 +76,29 @@ def assemble(
         SettingsError: other terms than those that the ledger knows the strategies by.
     """
     reader = TapeReader(places.tape)
-    stand = standing(ledger, settings) or _first(ledger, settings, places, reader, from_start, stopping)
+    stand = standing(ledger, settings) or _first(
+        ledger, settings, places, reader, from_start, stopping, minutes=bool(plan.bars)
+    )
     if stand is None:
         return None
     _leave_behind(plan, ledger, stand)
-    behind = []
+    behind, new = [], []
     for spec in plan.strategies:
-        if spec.name not in stand.names:
-            minutes = isinstance(spec, BarStrategy)
-            at = _left(ledger, settings, spec.name, reader, minutes) or (
-                at_start(settings, reader, minutes)
-                if from_start
-                else MarketView(settings, stand.market, minutes=minutes)
-            )
-            begin(ledger, spec, plan.market, at)
-            behind.append(_engine(ledger, places, plan, (spec,), at, left_note(spec.name)))
-        else:
-            begin(ledger, spec, plan.market, MarketView(settings, stand.market))
+        minutes = isinstance(spec, BarStrategy)
+        if spec.name in stand.names:
+            begin(ledger, spec, plan.market, MarketView(settings, stand.market, minutes=False))
+            continue
+        at = _past(ledger, settings, spec.name, reader, from_start, minutes=minutes)
+        if at is None:
+            new.append(spec)
+            continue
+        begin(ledger, spec, plan.market, at)
+        behind.append(_engine(ledger, places, plan, (spec,), at, left_note(spec.name)))
 
     def main() -> Engine:
-        # Minutes are made once anybody has traded on them, so that who is left out can come back.
-        minutes = any(isinstance(one.spec, BarStrategy) for one in begun(ledger))
-        market = _market(settings, stand.market, behind, minutes=minutes)
+        market = _market(settings, stand.market, behind, minutes=bool(plan.bars))
+        for spec in new:
+            begin(ledger, spec, plan.market, market)
         return _engine(ledger, places, plan, plan.strategies, market, CHECKPOINT)
 
     return Assembled(tuple(behind), main, stand.market.next_pos)
@@ -113,10 +107,10 @@ def assemble(
 def _market(
     settings: LineSettings, stood: MarketState, behind: Sequence[Engine], *, minutes: bool
 ) -> MarketView:
-    """Where all stand. If nobody there had minutes, those who are new and need them have brought them."""
+    """Where all stand. If no minutes were made there, who comes from behind brings his; else they begin."""
     if minutes and not stood.bars:
         brought = (one.market.state() for one in behind)
-        stood = next(one for one in brought if one.bars)
+        stood = next((one for one in brought if one.bars), stood)
     return MarketView(settings, stood, minutes=minutes)
 
 
@@ -132,12 +126,15 @@ def _first(
     reader: TapeReader,
     from_start: bool,
     stopping: threading.Event,
+    *,
+    minutes: bool,
 ) -> Standing | None:
     """Where a ledger's trading begins, kept before anybody trades: who dies at once begins there again."""
     market = None if from_start else at_present(settings, places, reader, stopping)
     if market is None and stopping.is_set():
         return None
-    stand = Standing((), (market or at_start(settings, reader)).state())
+    state = (market or at_start(settings, reader)).state()
+    stand = Standing((), state if minutes else MarketView(settings, state, minutes=False).state())
     ledger.note(CHECKPOINT, pack(stand))
     return stand
 
@@ -161,14 +158,16 @@ def _leave_behind(plan: Plan, ledger: Ledger, stand: Standing) -> None:
             )
 
 
-def _left(
-    ledger: Ledger, settings: LineSettings, name: str, reader: TapeReader, minutes: bool
+def _past(
+    ledger: Ledger, settings: LineSettings, name: str, reader: TapeReader, from_start: bool, *, minutes: bool
 ) -> MarketView | None:
-    """The market where a strategy was left, or begun; None where it has never traded."""
+    """The market where a strategy was left, or begun, or is to begin; None: where the others stand."""
     left, known = standing(ledger, settings, left_note(name)), beginning(ledger, name)
     if left is not None:
         return MarketView(settings, left.market, minutes=minutes)
-    return None if known is None else market_at(settings, known, reader)
+    if known is not None:
+        return market_at(settings, known, reader)
+    return at_start(settings, reader, minutes) if from_start else None
 
 
 def _engine(

@@ -51,7 +51,7 @@ LOOK_S = (0.00005, 0.0002)
 """Between two looks at a tape that grows: just after there was news, and later."""
 SOON_S = 0.002
 SWITCH_S = 0.00005
-"""How long the archive's thread may keep Python to itself while an order waits: a tenth of the usual."""
+"""How long the archive's thread may keep Python to itself while an order waits: a hundredth of the usual."""
 REST_S = 0.05
 """Looks without news after which other things are seen to."""
 RUN_RECORDS = 4_096
