@@ -9,10 +9,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from barograph.cli.finding import Finding
 from barograph.disk import Lock
 from barograph.errors import BarographError, StorageBusy
 
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
 _LEAST_FREE = 1_000_000_000
 _STALE_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; ``note`` is worth knowing and no fault."""
-
-    about: str
-    state: Literal["ok", "note", "wrong"]
-    message: str
-    remedy: str = ""
 
 
 def examine(settings: Settings, *, deep: bool) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from barograph.cli.checks import Finding
+from barograph.cli.finding import Finding
 from barograph.errors import BarographError
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 if TYPE_CHECKING:
-    from barograph.dashboard.house import House
     from barograph.dashboard.troubles import Unavailable
+    from barograph.settings import Settings
 
 
 def nothing(title: str, text: str, *commands: str) -> None:
@@ -26,10 +26,10 @@ def nothing(title: str, text: str, *commands: str) -> None:
             st.code(command, language="bash", wrap_lines=True)
 
 
-def unavailable(what: Unavailable, house: House) -> None:
+def unavailable(what: Unavailable, settings: Settings) -> None:
     """Something cannot be read: the reason, the remedy, and that this page tries again by itself."""
     if what.is_new:
-        nothing("Nothing has been recorded here yet", what.reason, what.remedy, *_also(house))
+        nothing("Nothing has been recorded here yet", what.reason, what.remedy, *_also(settings))
         return
     with st.container(border=True):
         st.markdown("##### :material/cloud_off: This cannot be shown right now")
@@ -53,6 +53,5 @@ def failed() -> None:
         st.code("barograph doctor", language="bash")
 
 
-def _also(house: House) -> tuple[str, ...]:
-    data = house.settings.data_dir
-    return (f"barograph record --feed sim --data {data}",)
+def _also(settings: Settings) -> tuple[str, ...]:
+    return (f"barograph record --feed sim --data {settings.data_dir}",)

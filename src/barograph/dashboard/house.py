@@ -73,7 +73,7 @@ class House:
         try:
             yield
         except Unavailable as unavailable:
-            empty.unavailable(unavailable, self)
+            empty.unavailable(unavailable, self.settings)
 
     def live(self, draw: Callable[[], None], every_s: float | None = None) -> None:
         """Draw a part of the page, and again by itself when time has passed; the rest of the page stays.
