@@ -52,3 +52,8 @@ def test_given_a_compiler_that_fails_then_it_is_told_and_tried_again_next_time(
     monkeypatch.setattr(warming, "_compile", lambda: None)
     warming.warm()
     assert stamp.exists()
+
+
+def test_what_compiles_them_runs_to_its_end_and_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    warming._compile()
+    assert capfd.readouterr() == ("", "")
