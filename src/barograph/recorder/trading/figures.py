@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from barograph.clock import NS_PER_S
 from barograph.disk import put_bytes, read_json
@@ -58,21 +58,19 @@ class Latencies:
     """Times from frame to order: the newest of them."""
 
     def __init__(self) -> None:
-        self._ns = np.zeros(_KEPT, dtype=np.int64)
-        self._count = 0
+        self._ns: deque[int] = deque(maxlen=_KEPT)
 
     def add(self, took_ns: int) -> None:
         """An order took so long."""
-        self._ns[self._count % _KEPT] = took_ns
-        self._count += 1
+        self._ns.append(took_ns)
 
     def quantiles_ms(self) -> tuple[float, float] | None:
         """Median and 99th percentile (nearest rank); None before the first."""
-        if not self._count:
+        if not self._ns:
             return None
-        ordered = np.sort(self._ns[: self._count])
+        ordered = sorted(self._ns)
         last = len(ordered) - 1
-        return float(ordered[last // 2]) / 1e6, float(ordered[round(last * 0.99)]) / 1e6
+        return ordered[last // 2] / 1e6, ordered[round(last * 0.99)] / 1e6
 
 
 def figures_path(data: Path) -> Path:
