@@ -13,7 +13,7 @@ import pytest
 from barograph.errors import UsageError
 from barograph.recorder.live.stats import Stats
 from barograph.recorder.live.statusfile import StatusFile, status_path
-from barograph.recorder.trading.figures import Figures, write_figures
+from barograph.recorder.trading.figures import Figures, Telling
 from barograph.settings import Settings
 from barograph.supervising.plan import NAMES, free_port, plan_of, url
 
@@ -121,7 +121,7 @@ def test_probes_say_no_where_files_are_damaged(tmp_path: Path, content: bytes) -
 def test_what_a_predecessor_has_left_makes_nobody_ready(tmp_path: Path) -> None:
     """However young its file is."""
     now_ns, mine = time.time_ns(), os.getpid()
-    write_figures(tmp_path, Figures(pid=mine, now_ns=now_ns))
+    Telling(tmp_path).tell(Figures(pid=mine, now_ns=now_ns))
     file = StatusFile(status_path(tmp_path))
     file.put(file.encoded(Stats(mine, "0.1", now_ns, now_ns=now_ns)))
     recorder, trader = (part.ready for part in plan_of(settings(data_dir=tmp_path)).parts[:2])

@@ -115,12 +115,18 @@ def _conditions(wanted: Scan, table: Table, days: list[Day]) -> pl.Expr:
     return found
 
 
+def _series(wanted: Scan) -> tuple[str, str] | None:
+    """The one symbol and venue that are wanted; None: others too."""
+    symbols, venues = wanted.symbols or (), wanted.venues or ()
+    return (symbols[0], venues[0]) if len(symbols) == len(venues) == 1 else None
+
+
 def _hold_only(wanted: Scan, days: list[Day]) -> bool:
     """Whether these files tell that they have no other series than the wanted one: none need be compared."""
-    if wanted.symbols is None or wanted.venues is None or len(wanted.symbols) != 1 or len(wanted.venues) != 1:
-        return False
-    series = (wanted.symbols[0], wanted.venues[0])
-    return all(day.lasts and day.footer.series == series and not day.parts for day in days)
+    series = _series(wanted)
+    return series is not None and all(
+        day.lasts and day.footer.series == series and not day.parts for day in days
+    )
 
 
 def _moment(us: int) -> pl.Expr:
@@ -129,10 +135,8 @@ def _moment(us: int) -> pl.Expr:
 
 def _sorted(rows: pl.LazyFrame, table: Table, days: list[Day], wanted: Scan) -> pl.LazyFrame:
     """In the table's order, which a series has already in files of sealed days, day after day."""
-    one = wanted.symbols is not None and wanted.venues is not None
-    one = one and len(wanted.symbols or ()) == len(wanted.venues or ()) == 1
     by_time = table.sort[2] == table.time if len(table.sort) > 2 else False
-    if not (one and by_time) or any(day.parts or not day.footer.current for day in days):
+    if not (_series(wanted) and by_time) or any(day.parts or not day.footer.current for day in days):
         rows = rows.sort(table.sort, nulls_last=True, maintain_order=True)
     return rows.select(list(wanted.columns)) if wanted.columns is not None else rows
 

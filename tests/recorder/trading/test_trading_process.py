@@ -257,6 +257,22 @@ def test_figures_are_fresh_for_some_seconds(tmp_path: Path) -> None:
     assert not fresh(ended, ended.now_ns + 1), "it has said that it has ended"
 
 
+def test_a_checkpoint_that_took_long_is_not_taken_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(module, "EVERY_S", (0.0, 60.0))  # the first is due at once
+    monkeypatch.setattr(module, "pause_s", lambda took_s: 3_600.0)
+    monkeypatch.setattr(module.Checkpoints, "begin", lambda self, engine: begun.append(engine.next_pos))
+    with trading(tmp_path) as house:
+        house.put(0, END // 4)
+        house.start()
+        for part in (1, 2, 3, 4):
+            house.reached(END * part // 4)
+            house.put(house.writer.next_pos, END * min(part + 1, 4) // 4)
+    assert len(begun) == 1
+
+
 def test_given_a_disk_that_hangs_over_figures_then_trading_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

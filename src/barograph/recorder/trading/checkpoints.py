@@ -9,6 +9,20 @@ from barograph.recorder.saving import Saving
 from barograph.recorder.trading.engine import Engine
 from barograph.tape.segments import sync_tape
 
+EVERY_S = (10.0, 60.0)
+"""From one checkpoint to the next, at least and at most: so much is read again after a crash."""
+SHARE = 0.001
+"""Of the time that orders may wait for a checkpoint to be taken: a large one is taken more rarely."""
+
+
+def pause_s(took_s: float) -> float:
+    """Until the next checkpoint, after one for which orders waited so long.
+
+    >>> pause_s(0.001), pause_s(0.03), pause_s(2.0)
+    (10.0, 30.0, 60.0)
+    """
+    return min(max(took_s / SHARE, EVERY_S[0]), EVERY_S[1])
+
 
 class Checkpoints:
     """Checkpoints of whoever trades over the tape at ``tape``. For one thread."""

@@ -92,37 +92,26 @@ def read_figures(data: Path) -> Figures | None:
         return None
 
 
-def write_figures(data: Path, figures: Figures) -> None:
-    """Put ``figures`` in the file's place, at one stroke.
-
-    Raises:
-        StorageError: the disk does not take it.
-    """
-    _put(data, msgspec.json.encode(figures))
-
-
-def _put(data: Path, content: bytes) -> None:
-    path = figures_path(data)
-    put_bytes(path, content, f"writing {path}", alone=True)  # the ledger has a lock
-
-
 class Telling:
     """Writes the figures of the data directory ``data``, beside the work. For one thread."""
 
     def __init__(self, data: Path) -> None:
-        self._data = data
+        self._path = figures_path(data)
         self._saving = Saving("the figures of trading")
 
     def begin(self, figures: Figures) -> None:
         """Write them as they are now; nothing while those before are on their way to the disk."""
         if not self._saving.busy:
-            self._saving.begin(partial(_put, self._data, msgspec.json.encode(figures)), figures.next_pos)
+            self._saving.begin(partial(self._put, msgspec.json.encode(figures)), figures.next_pos)
 
     def tell(self, figures: Figures) -> None:
         """Return when they are written, or the log says why not."""
         self._saving.wait()
         self.begin(figures)
         self._saving.wait()
+
+    def _put(self, content: bytes) -> None:
+        put_bytes(self._path, content, f"writing {self._path}", alone=True)  # the ledger has a lock
 
 
 def fresh(figures: Figures, now_ns: int, within_s: float = 5.0) -> bool:

@@ -25,7 +25,7 @@ from barograph.paper.positions import Trade
 from barograph.recorder.places import Places
 from barograph.recorder.shaping import LineSettings
 from barograph.recorder.trading.assembling import assemble
-from barograph.recorder.trading.checkpoints import Checkpoints
+from barograph.recorder.trading.checkpoints import EVERY_S, Checkpoints, pause_s
 from barograph.recorder.trading.control import applied, apply_at, heard
 from barograph.recorder.trading.engine import Done, Engine
 from barograph.recorder.trading.figures import Figures, Latencies, Telling
@@ -38,10 +38,6 @@ from barograph.store.opening import Location
 from barograph.tape import TapeReader
 from barograph.tape.segments import segment_files, sync_tape
 
-CHECKPOINT_S = (10.0, 60.0)
-"""From one checkpoint to the next, at least and at most: so much is read again after a crash."""
-CHECKPOINT_SHARE = 0.001
-"""Of the time that orders may wait for a checkpoint to be taken: a large one is taken more rarely."""
 LISTEN_S = 0.25
 """Between two looks whether a person has said something."""
 FIGURES_S = 1.0
@@ -142,7 +138,7 @@ class TradingProcess:
                 progress(run.next_pos - begin, end - begin)
             if self._stopping.is_set():
                 break
-            if time.monotonic() - saved_s > CHECKPOINT_S[0]:
+            if time.monotonic() - saved_s > EVERY_S[0]:
                 self._checkpoints.save(engine)
                 saved_s = time.monotonic()
         self._checkpoints.save(engine)
@@ -192,7 +188,7 @@ class TradingProcess:
         engine = found.main()
         # From here on they stand together, also for who dies at once.
         self._checkpoints.save(engine)
-        self._due["checkpoint"] = time.monotonic() + CHECKPOINT_S[0]
+        self._due["checkpoint"] = time.monotonic() + EVERY_S[0]
         self.figures.next_pos = engine.next_pos
         return engine
 
@@ -354,15 +350,6 @@ class Growing:
             return self._newest.stat().st_size
         except FileNotFoundError:
             return -2
-
-
-def pause_s(took_s: float) -> float:
-    """Until the next checkpoint, after one for which orders waited so long.
-
-    >>> pause_s(0.001), pause_s(0.03), pause_s(2.0)
-    (10.0, 30.0, 60.0)
-    """
-    return min(max(took_s / CHECKPOINT_SHARE, CHECKPOINT_S[0]), CHECKPOINT_S[1])
 
 
 def _untimed(_venue: str, _symbol: str, _identity: str) -> dict[str, float]:
